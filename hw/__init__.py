@@ -1,0 +1,1 @@
+"""The hardware backend: real processes that carry a schedule out over torch.distributed with GLOO."""

@@ -1,0 +1,57 @@
+"""The cost of one step: seconds as a function of one physical driver (GFLOPs of a step, MB of a copy or a message)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prism.stored import Stored
+
+Driver = Literal["GFLOP", "MB"]
+
+#: The forms a stage's cost may take. Each is `CostModel.seconds` with some coefficients held at the value given here.
+FORMS: dict[str, dict[str, float]] = {
+    "affine": {"exponent": 1.0},
+    "power": {"fixed_s": 0.0},
+    "offset_power": {},
+}
+COEFFICIENTS = ("fixed_s", "scale_s", "exponent")
+
+
+@dataclass(frozen=True)
+class CostModel(Stored):
+    """``seconds(x) = fixed_s + scale_s * x ** exponent`` for one step of driver x.
+
+    Attributes:
+        form: which of `FORMS` was fitted.
+        driver: unit of x.
+        fixed_s: what each step costs whatever its size (launches, call overhead, latency), seconds.
+        scale_s: seconds at x = 1 beyond the fixed cost.
+        exponent: below 1 where larger steps run more efficiently, 1 for a constant rate.
+        stderr: standard error of each fitted coefficient, by name; NaN-free, absent where held fixed.
+        covariance: covariance of the fitted coefficients in the order of `stderr`.
+        valid_from: smallest x that was measured.
+        valid_to: largest x that was measured.
+    """
+
+    form: str
+    driver: Driver
+    fixed_s: float
+    scale_s: float
+    exponent: float
+    stderr: dict[str, float]
+    covariance: tuple[tuple[float, ...], ...]
+    valid_from: float
+    valid_to: float
+
+    def variable_seconds(self, x: float) -> float:
+        """The part that grows with x; 0 at x = 0. Takes arrays as well."""
+        return self.scale_s * x**self.exponent
+
+    def seconds(self, x: float) -> float:
+        """Cost of one step of size x, seconds. Takes arrays as well."""
+        return self.fixed_s + self.scale_s * x**self.exponent
+
+    def covers(self, x: float) -> bool:
+        """Whether x lies in the measured range, with 1 % of slack for rounding of partitions."""
+        return self.valid_from * 0.99 <= x <= self.valid_to * 1.01

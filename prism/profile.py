@@ -1,0 +1,264 @@
+"""A system profile: what a pair of boards and their link cost, fitted from measurements, with where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from prism.cost import CostModel
+from prism.errors import InputError
+from prism.files import parse_json, read_text, to_json
+from prism.plan import Mode
+from prism.scenario import Scenario
+from prism.schedule import Compute, Copy, Exchange, Schedule
+from prism.stored import Stored
+from prism.units import BYTES_PER_MB, FLOPS_PER_GFLOP, check_range
+
+DEFAULT_PROFILE = "orin_nano_published"
+
+
+@dataclass(frozen=True)
+class Board(Stored):
+    """A board's name and memory. `reserved_bytes` is what the system and the runtime take before any model."""
+
+    name: str
+    memory_bytes: int
+    reserved_bytes: int
+
+    @property
+    def usable_bytes(self) -> int:
+        return self.memory_bytes - self.reserved_bytes
+
+
+@dataclass(frozen=True)
+class LinkModel(Stored):
+    """The wireless medium.
+
+    Attributes:
+        transfer: cost of one message alone on the medium at `reference_bandwidth_mbps`. Its fixed part is latency and
+            leaves the air free; its variable part is airtime, which scales with reference over actual bandwidth.
+        reference_bandwidth_mbps: the throttle's label at which `transfer` was fitted.
+        relay: whether station-to-station traffic takes the air twice, through an access point.
+    """
+
+    transfer: CostModel
+    reference_bandwidth_mbps: float
+    relay: bool = False
+
+    def airtime_s(self, nbytes: float, bandwidth_mbps: float) -> float:
+        """Seconds of the medium that a message of `nbytes` occupies under a throttle of `bandwidth_mbps`."""
+        hops = 2 if self.relay else 1
+        slowdown = self.reference_bandwidth_mbps / bandwidth_mbps
+        return hops * slowdown * self.transfer.variable_seconds(nbytes / BYTES_PER_MB)
+
+    def goodput_mbps(self, nbytes: float, bandwidth_mbps: float) -> float:
+        """Payload rate of a message of `nbytes` alone on the medium, latency included."""
+        return nbytes * 8e-6 / (self.transfer.fixed_s + self.airtime_s(nbytes, bandwidth_mbps))
+
+
+@dataclass(frozen=True)
+class StagePower(Stored):
+    """Power of a working board by what it is doing, in watts, within the scope that the profile names."""
+
+    compute_w: float
+    staging_w: float
+    communication_w: float
+
+
+@dataclass(frozen=True)
+class PowerModel(Stored):
+    """Stage powers by mode, the idle power of a board that takes no part, and what the figures cover."""
+
+    by_mode: dict[Mode, StagePower]
+    idle_w: float
+    boards: int
+    scope: str
+
+
+@dataclass(frozen=True)
+class Validity(Stored):
+    """What was measured. Outside of it a result is extrapolated and says so."""
+
+    models: tuple[str, ...]
+    devices: tuple[int, ...]
+    batch: tuple[int, int]
+    bandwidth_mbps: tuple[float, float]
+    segments: tuple[int, ...]
+    exchange: tuple[str, ...]
+    input_distribution: tuple[str, ...]
+    wire_dtype: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Provenance(Stored):
+    """Where a profile comes from."""
+
+    source: str
+    licence: str
+    measured: str
+    machine: str
+    software: str
+    runs: int
+    cases: int
+    rms_residual_pct: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SystemProfile(Stored):
+    """Everything the simulator needs to know of a system.
+
+    Attributes:
+        compute: cost of a block by mode, driver GFLOP. Other compute steps run at the block's FLOP rate.
+        staging: cost of one copy by mode, driver MB.
+        assumed: what was neither published nor fitted, one sentence each.
+    """
+
+    name: str
+    description: str
+    board: Board
+    compute: dict[Mode, CostModel]
+    staging: dict[Mode, CostModel]
+    link: LinkModel
+    power: PowerModel
+    validity: Validity
+    provenance: Provenance
+    assumed: tuple[str, ...]
+    format: Literal["prism.profile/1"] = "prism.profile/1"
+
+    def compute_model(self, mode: Mode) -> CostModel:
+        return _of_mode(self.compute, mode, self.name, "compute")
+
+    def staging_model(self, mode: Mode) -> CostModel:
+        return _of_mode(self.staging, mode, self.name, "staging")
+
+
+def _of_mode(models: dict[Mode, CostModel], mode: Mode, profile: str, stage: str) -> CostModel:
+    if mode not in models:
+        raise InputError(f"profile {profile!r} has no {stage} model for mode {mode!r}; calibrate it from such runs")
+    return models[mode]
+
+
+def load_profile(name_or_path: str) -> SystemProfile:
+    """A shipped profile by name, or a profile file by path.
+
+    Raises:
+        InputError: no such profile, or a file that is broken or of an unknown version.
+    """
+    shipped = shipped_profiles()
+    if name_or_path in shipped:
+        text = (files("prism") / "profiles" / f"{name_or_path}.json").read_text(encoding="utf-8")
+        return parse_json(SystemProfile, text, f"shipped profile {name_or_path}")
+    path = Path(name_or_path)
+    if not path.exists():
+        raise InputError(f"no profile {name_or_path!r}; shipped are {', '.join(shipped)}; or give a file's path")
+    return parse_json(SystemProfile, read_text(path), str(path))
+
+
+def shipped_profiles() -> tuple[str, ...]:
+    """Names of the profiles that come with Prism."""
+    names = (entry.name for entry in (files("prism") / "profiles").iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
+
+
+def profile_json(profile: SystemProfile) -> str:
+    """The profile as it is stored."""
+    return to_json(profile, indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """A what-if on a profile: how many times faster each part is made. 1 leaves it as measured."""
+
+    compute: float = 1.0
+    staging: float = 1.0
+    link_latency: float = 1.0
+    air: float = 1.0
+
+    def __post_init__(self) -> None:
+        for part in ("compute", "staging", "link_latency", "air"):
+            check_range(f"speedup of {part}", getattr(self, part), 1e-3, 1e6)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The parts that differ from what was measured, described."""
+        parts = ("compute", "staging", "link_latency", "air")
+        return tuple(f"{part} x{getattr(self, part):g}" for part in parts if getattr(self, part) != 1)
+
+    def of(self, profile: SystemProfile) -> SystemProfile:
+        """The profile with its parts made faster."""
+        transfer = profile.link.transfer
+        transfer = replace(
+            transfer, fixed_s=transfer.fixed_s / self.link_latency, scale_s=transfer.scale_s / self.air
+        )
+        return replace(
+            profile,
+            compute={mode: _faster(model, self.compute) for mode, model in profile.compute.items()},
+            staging={mode: _faster(model, self.staging) for mode, model in profile.staging.items()},
+            link=replace(profile.link, transfer=transfer),
+        )
+
+
+def _faster(model: CostModel, times: float) -> CostModel:
+    return replace(model, fixed_s=model.fixed_s / times, scale_s=model.scale_s / times)
+
+
+def extrapolations(profile: SystemProfile, scenario: Scenario) -> tuple[str, ...]:
+    """Each way in which `scenario` lies outside what `profile` was measured on; empty if it lies inside."""
+    return tuple(_outside_cases(profile.validity, scenario)) + tuple(_outside_costs(profile, scenario.schedule()))
+
+
+def _outside_cases(valid: Validity, scenario: Scenario) -> Iterator[str]:
+    plan = scenario.plan
+    if scenario.shape.name not in valid.models:
+        yield f"model {scenario.shape.name} (measured: {', '.join(valid.models)})"
+    if not valid.batch[0] <= scenario.batch <= valid.batch[1]:
+        yield f"batch {scenario.batch} (measured: {valid.batch[0]} to {valid.batch[1]})"
+    if plan.mode == "local":
+        return
+    for bandwidth_mbps in {scenario.bandwidth_mbps, scenario.reverse_bandwidth_mbps or scenario.bandwidth_mbps}:
+        low, high = valid.bandwidth_mbps
+        if not low <= bandwidth_mbps <= high:
+            measured = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+            yield f"bandwidth {bandwidth_mbps:g} Mbps (measured: {measured})"
+    for name, value, known in (
+        ("devices", plan.devices, valid.devices),
+        ("exchange", plan.exchange, valid.exchange),
+        ("input distribution", plan.input_distribution, valid.input_distribution),
+        ("wire dtype", plan.wire_dtype, valid.wire_dtype),
+    ):
+        if value not in known:
+            yield f"{name} {value} (measured: {', '.join(map(str, known))})"
+    if plan.segments is not None and plan.segments not in valid.segments:
+        yield f"segments {plan.segments} (measured: {', '.join(map(str, valid.segments))})"
+    if not plan.first_exchange:
+        yield "no first exchange (measured: an exchange before each block)"
+    if plan.shares is not None:
+        yield "unequal shares (measured: even)"
+
+
+def _outside_costs(profile: SystemProfile, schedule: Schedule) -> Iterator[str]:
+    """Whether the steps that repeat in every block are larger or smaller than any that was measured."""
+    mode = schedule.plan.mode
+    drivers: dict[str, tuple[CostModel, set[float]]] = {
+        "block": (profile.compute_model(mode), set()),
+        "copy": (profile.staging.get(mode, profile.link.transfer), set()),
+        "message": (profile.link.transfer, set()),
+    }
+    for steps in schedule.ranks:
+        for step in steps:
+            if isinstance(step, Compute) and step.name == "block":
+                drivers["block"][1].add(step.flops / FLOPS_PER_GFLOP)
+            elif isinstance(step, Copy) and step.name == "stage_exchange":
+                drivers["copy"][1].add(step.nbytes / BYTES_PER_MB)
+            elif isinstance(step, Exchange):
+                drivers["message"][1].update(message.nbytes / BYTES_PER_MB for message in step.sends)
+    for name, (model, sizes) in drivers.items():
+        outside = [size for size in sorted(sizes) if not model.covers(size)]
+        if outside:
+            yield (
+                f"{name} of {outside[-1]:.3g} {model.driver} "
+                f"(measured: {model.valid_from:.3g} to {model.valid_to:.3g})"
+            )

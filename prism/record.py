@@ -1,0 +1,137 @@
+"""The record of one run: what was asked, how long each stage took on each rank, and where the numbers come from.
+
+Measurements are stored as JSON lines, one line a run. Simulated and measured runs are the same record; `source` says
+which it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from prism.catalogue import shape_of
+from prism.files import parse_json, read_text, to_json, write_text
+from prism.plan import Plan
+from prism.scenario import Scenario
+from prism.stored import Stored
+
+Source = Literal["measured", "published", "simulated"]
+SpanStage = Literal["compute", "staging", "transfer", "waiting"]
+STAGES = ("compute", "staging", "communication")
+
+
+@dataclass(frozen=True)
+class Span(Stored):
+    """One step of a rank on the pass's time axis, which starts when the terminal device accepts the batch."""
+
+    rank: int
+    name: str
+    stage: SpanStage
+    block: int | None
+    start_s: float
+    end_s: float
+    nbytes: int = 0
+
+
+@dataclass(frozen=True)
+class RankTimes(Stored):
+    """How one rank spent a pass, in seconds. Communication is transfer and waiting for the peer together."""
+
+    compute_s: float
+    staging_s: float
+    transfer_s: float
+    waiting_s: float
+
+    @property
+    def communication_s(self) -> float:
+        return self.transfer_s + self.waiting_s
+
+    @property
+    def total_s(self) -> float:
+        return self.compute_s + self.staging_s + self.transfer_s + self.waiting_s
+
+    def stage_s(self, stage: str) -> float:
+        """Seconds in one of the paper's three stages."""
+        return {"compute": self.compute_s, "staging": self.staging_s, "communication": self.communication_s}[stage]
+
+
+@dataclass(frozen=True)
+class Energy(Stored):
+    """Joules per board, rank 0 first, boards that take no part last, and what the figures cover."""
+
+    boards_j: tuple[float, ...]
+    scope: str
+
+    @property
+    def terminal_j(self) -> float:
+        return self.boards_j[0]
+
+    @property
+    def all_boards_j(self) -> float:
+        return sum(self.boards_j)
+
+
+@dataclass(frozen=True)
+class Measurement(Stored):
+    """One run of one case on either backend, or one published mean.
+
+    Attributes:
+        total_s: on the terminal device's clock, from batch accepted to answer held.
+        ranks: times of each rank, terminal device first; published tables give the terminal device alone.
+        runs: 1, or the number of runs that a published mean stands for.
+        extrapolated: for simulated runs, in which ways the case lies outside what the profile was measured on.
+        provenance: machine, versions, clocks and settings, by name.
+    """
+
+    source: Source
+    model: str
+    batch: int
+    bandwidth_mbps: float
+    plan: Plan
+    total_s: float
+    ranks: tuple[RankTimes, ...]
+    reverse_bandwidth_mbps: float | None = None
+    energy: Energy | None = None
+    runs: int = 1
+    extrapolated: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+    format: Literal["prism.measurement/1"] = "prism.measurement/1"
+
+    @property
+    def terminal(self) -> RankTimes:
+        return self.ranks[0]
+
+    def stage_s(self, stage: str) -> float:
+        """Seconds of the terminal device's timeline in a stage, or in the whole pass for ``total``."""
+        return self.total_s if stage == "total" else self.terminal.stage_s(stage)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The case that was run."""
+        return Scenario(shape_of(self.model), self.batch, self.bandwidth_mbps, self.plan, self.reverse_bandwidth_mbps)
+
+
+def read_measurements(path: Path) -> list[Measurement]:
+    """All records of a JSON lines file.
+
+    Raises:
+        InputError: names file and line of the first one that is broken, truncated or of an unknown version.
+    """
+    records = list(_parse_lines(read_text(path), path))
+    if not records:
+        raise InputError(f"{path}: holds no measurements")
+    return records
+
+
+def _parse_lines(text: str, path: Path) -> Iterator[Measurement]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield parse_json(Measurement, line, f"{path}:{number}")
+
+
+def write_measurements(path: Path, records: Iterable[Measurement]) -> None:
+    """Write records as JSON lines, whole or not at all."""
+    write_text(path, "".join(to_json(record) + "\n" for record in records))

@@ -1,0 +1,1 @@
+"""Simulated against measured: held-out comparison, gates and reports."""
