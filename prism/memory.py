@@ -47,3 +47,17 @@ def _buffers_bytes(schedule: Schedule, rank: int) -> int:
     messages = (exchanges[0].sends[0], *exchanges[0].receives)  # the same bytes go to every peer: one send buffer
     rounds = 2 if schedule.plan.exchange == "preposted" else 1
     return 2 * rounds * sum(message.nbytes for message in messages)
+
+
+class InfeasiblePlan(Exception):
+    """A plan that a board's memory does not hold. Not an error of the user's: an answer."""
+
+
+def check_fits(schedule: Schedule, usable_bytes: int, board: str) -> None:
+    """Raise `InfeasiblePlan` where a rank of the pass needs more memory than `board` has to offer."""
+    for rank in range(len(schedule.ranks)):
+        needed = memory_use(schedule, rank).total_bytes
+        if needed > usable_bytes:
+            raise InfeasiblePlan(
+                f"rank {rank} needs {needed / 1e6:,.0f} MB, {board} has {usable_bytes / 1e6:,.0f} MB to offer"
+            )

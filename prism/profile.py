@@ -122,7 +122,7 @@ class SystemProfile(Stored):
     compute: dict[Mode, CostModel]
     staging: dict[Mode, CostModel]
     link: LinkModel
-    power: PowerModel
+    power: PowerModel | None
     validity: Validity
     provenance: Provenance
     assumed: tuple[str, ...]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from prism.catalogue import shape_of
+from prism.errors import InputError
 from prism.files import parse_json, read_text, to_json, write_text
 from prism.plan import Plan
 from prism.scenario import Scenario

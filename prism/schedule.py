@@ -15,10 +15,10 @@ from prism.errors import InputError
 from prism.plan import WIRE_BYTES, Plan
 from prism.shape import TransformerShape
 
+#: Rank of the terminal device, which takes the request and answers it.
+TERMINAL = 0
 #: Bytes of the control message that starts a pass on a worker: plan, shape and batch in one frame of fixed size.
 CONTROL_BYTES = 256
-#: Images travel in the wire dtype, model activations are float32.
-TERMINAL = 0
 MAX_BATCH = 1_000_000
 
 CopyDirection = Literal["device_to_host", "host_to_device"]
@@ -68,6 +68,14 @@ class Receive:
 
 
 @dataclass(frozen=True)
+class Post:
+    """Receives of the exchange before block `block`, posted ahead of it into the buffers that are free by then."""
+
+    block: int
+    receives: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
 class Exchange:
     """The exchange before block `block`: one message to and one from every other rank, in rank order."""
 
@@ -76,7 +84,7 @@ class Exchange:
     receives: tuple[Message, ...]
 
 
-Step = Compute | Copy | Send | Receive | Exchange
+Step = Compute | Copy | Send | Receive | Post | Exchange
 
 
 @dataclass(frozen=True)
@@ -127,11 +135,15 @@ class _Pass:
     partition: tuple[int, ...]
 
     def steps(self, rank: int) -> Iterator[Step]:
+        exchanges = self._exchange_blocks()
+        yield from self._control(rank)
+        yield from self._post(rank, exchanges[:1])
         yield from self._distribution(rank)
         yield from self._embedding(rank)
         for block in range(self.shape.depth):
-            if self.plan.mode != "local" and (block > 0 or self.plan.first_exchange):
+            if block in exchanges:
                 yield from self._exchange(rank, block)
+                yield from self._staged_in(rank, block)
             yield self._block(rank, block)
         yield from self._result(rank)
 
@@ -153,14 +165,26 @@ class _Pass:
         held = self.partition[worker] if self.plan.first_exchange else self._context(worker)
         return self._vectors_bytes(held)
 
-    def _distribution(self, rank: int) -> Iterator[Step]:
+    def _exchange_blocks(self) -> range:
+        """The blocks that an exchange precedes."""
         if self.plan.mode == "local":
-            return
+            return range(0)
+        return range(0 if self.plan.first_exchange else 1, self.shape.depth)
+
+    def _control(self, rank: int) -> Iterator[Step]:
         if rank != TERMINAL:
             yield Receive("control", Message(TERMINAL, CONTROL_BYTES))
-        for worker in self._peers(rank) if rank == TERMINAL else []:
+            return
+        for worker in self._peers(rank):
             yield Send("control", Message(worker, CONTROL_BYTES))
-        if self.plan.input_distribution == "replicated":
+
+    def _post(self, rank: int, blocks: range) -> Iterator[Step]:
+        if self.plan.exchange == "preposted":
+            for block in blocks:
+                yield Post(block, self._incoming(rank))
+
+    def _distribution(self, rank: int) -> Iterator[Step]:
+        if self.plan.mode == "local" or self.plan.input_distribution == "replicated":
             return
         if rank != TERMINAL:
             nbytes = self._input_bytes(rank)
@@ -193,15 +217,22 @@ class _Pass:
         if self.plan.mode == "segment_means":
             yield Compute("compress", block, self.batch * flops.segment_means_flops(self.shape, tokens))
 
-    def _exchange(self, rank: int, block: int) -> Iterator[Step]:
+    def _incoming(self, rank: int) -> tuple[Message, ...]:
         sent = self.plan.sent_tokens(self.shape.tokens)
-        peers = self._peers(rank)
-        receives = tuple(Message(peer, self._vectors_bytes(sent[peer])) for peer in peers)
-        own_bytes = self._vectors_bytes(sent[rank])
+        return tuple(Message(peer, self._vectors_bytes(sent[peer])) for peer in self._peers(rank))
+
+    def _exchange(self, rank: int, block: int) -> Iterator[Step]:
+        own_bytes = self._vectors_bytes(self.plan.sent_tokens(self.shape.tokens)[rank])
         yield from self._compress(self.partition[rank], block)
         yield Copy("stage_exchange", block, "device_to_host", own_bytes)
-        yield Exchange(block, tuple(Message(peer, own_bytes) for peer in peers), receives)
-        yield Copy("stage_exchange", block, "host_to_device", sum(message.nbytes for message in receives))
+        yield Exchange(block, tuple(Message(peer, own_bytes) for peer in self._peers(rank)), self._incoming(rank))
+
+    def _staged_in(self, rank: int, block: int) -> Iterator[Step]:
+        """The next round's receives are posted as soon as this round is in: it lies in the other set of buffers."""
+        yield from self._post(rank, range(block + 1, min(block + 2, self.shape.depth)))
+        yield Copy(
+            "stage_exchange", block, "host_to_device", sum(message.nbytes for message in self._incoming(rank))
+        )
 
     def _block(self, rank: int, block: int) -> Compute:
         own = self.partition[rank]

@@ -1,0 +1,114 @@
+"""Messages between ranks as GLOO carries them: a transfer starts when it is both offered and expected.
+
+A connection is a sender, a receiver and a channel; its transfers are first in, first out. Concurrent connections share
+the medium. The latency of a transfer passes before it takes the air and leaves the air free.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from simpy import Environment, Event
+
+from sim.medium import Medium
+from sim.messages import MessageKey
+
+Connection = tuple[int, int, str]
+
+
+class Arrival:
+    """What a rank waits for: the messages it expects together, and when the first of them started."""
+
+    __slots__ = ("event", "outstanding", "started_s")
+
+    def __init__(self, env: Environment, messages: int) -> None:
+        self.event: Event = env.event()
+        self.outstanding = messages
+        self.started_s = float("inf")
+
+    def arrived(self) -> None:
+        self.outstanding -= 1
+        if not self.outstanding:
+            self.event.succeed()
+
+
+class _Transfer:
+    __slots__ = ("airtime_s", "arrival", "connection")
+
+    def __init__(self, connection: Connection, airtime_s: float, arrival: Arrival) -> None:
+        self.connection = connection
+        self.airtime_s = airtime_s
+        self.arrival = arrival
+
+
+class Network:
+    """Rendezvous of offered and expected messages over one medium."""
+
+    def __init__(self, env: Environment, airtimes: Mapping[MessageKey, float], latency_s: float) -> None:
+        self._env = env
+        self._airtimes = airtimes
+        self._latency_s = latency_s
+        self._medium = Medium(env)
+        self._offered: set[MessageKey] = set()
+        self._expected: dict[MessageKey, Arrival] = {}
+        self._busy: dict[Connection, deque[_Transfer]] = {}
+
+    def expect(self, keys: Sequence[MessageKey], arrival: Arrival) -> None:
+        """A rank posts its receives. Messages already offered start now."""
+        ready = []
+        for key in keys:
+            if key in self._offered:
+                self._offered.remove(key)
+                ready.append(self._transfer(key, arrival))
+            else:
+                self._expected[key] = arrival
+        self._begin(ready)
+
+    def offer(self, keys: Sequence[MessageKey]) -> None:
+        """A rank sends messages. Those that are expected start now."""
+        ready = []
+        for key in keys:
+            arrival = self._expected.pop(key, None)
+            if arrival is None:
+                self._offered.add(key)
+            else:
+                ready.append(self._transfer(key, arrival))
+        self._begin(ready)
+
+    def _transfer(self, key: MessageKey, arrival: Arrival) -> _Transfer:
+        sender, receiver, message = key
+        channel = "control" if message == "control" else "data"
+        return _Transfer((sender, receiver, channel), self._airtimes[key], arrival)
+
+    def _begin(self, transfers: list[_Transfer]) -> None:
+        heads = []
+        for transfer in transfers:
+            queue = self._busy.get(transfer.connection)
+            if queue is None:
+                self._busy[transfer.connection] = deque()
+                heads.append(transfer)
+            else:
+                queue.append(transfer)
+        if heads:
+            self._start(heads)
+
+    def _start(self, transfers: list[_Transfer]) -> None:
+        now = self._env.now
+        for transfer in transfers:
+            transfer.arrival.started_s = min(transfer.arrival.started_s, now)
+        flows = [(transfer.airtime_s, self._end_of(transfer)) for transfer in transfers]
+        latency = self._env.timeout(self._latency_s)
+        latency.callbacks.append(lambda _: self._medium.start(flows))
+
+    def _end_of(self, transfer: _Transfer) -> Callable[[], None]:
+        def end() -> None:
+            queue = self._busy[transfer.connection]
+            if queue:
+                self._start([queue.popleft()])
+            else:
+                del self._busy[transfer.connection]
+            transfer.arrival.arrived()
+
+        return end
+

@@ -1,0 +1,76 @@
+"""The duration of each step of a schedule, alone, on boards and a link that a profile describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prism.profile import SystemProfile
+from prism.scenario import Scenario
+from prism.schedule import TERMINAL, Compute, Copy, Exchange, Schedule, Send, Step
+from prism.units import BYTES_PER_MB, FLOPS_PER_GFLOP
+from sim.jitter import Jitter
+from sim.messages import MessageKey, outgoing
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a pass's steps cost before boards wait for each other and flows share the medium.
+
+    Attributes:
+        seconds: duration of each compute and copy step, by rank and position; 0 for other steps.
+        airtimes: seconds that each message would occupy the medium alone.
+        latency_s: what passes before any message takes the air.
+    """
+
+    seconds: tuple[tuple[float, ...], ...]
+    airtimes: dict[MessageKey, float]
+    latency_s: float
+
+
+def price(scenario: Scenario, schedule: Schedule, profile: SystemProfile, jitter: Jitter | None = None) -> Prices:
+    """Price every step. Jitter is drawn rank by rank in the order of steps, then message by message likewise."""
+    seconds = tuple(_rank_seconds(schedule, rank, profile) for rank in range(len(schedule.ranks)))
+    airtimes = _airtimes(scenario, schedule, profile)
+    if jitter is not None:
+        seconds = tuple(tuple(jitter(duration) if duration else 0.0 for duration in rank) for rank in seconds)
+        airtimes = {key: jitter(airtime_s) for key, airtime_s in airtimes.items()}
+    return Prices(seconds, airtimes, profile.link.transfer.fixed_s)
+
+
+def _airtimes(scenario: Scenario, schedule: Schedule, profile: SystemProfile) -> dict[MessageKey, float]:
+    forward = scenario.bandwidth_mbps
+    reverse = scenario.reverse_bandwidth_mbps or forward
+    known: dict[tuple[float, int], float] = {}
+    airtimes: dict[MessageKey, float] = {}
+    for rank, steps in enumerate(schedule.ranks):
+        for step in steps:
+            if not isinstance(step, (Exchange, Send)):
+                continue
+            for key, nbytes in outgoing(rank, step):
+                rate = reverse if key[1] == TERMINAL else forward
+                airtime_s = known.get((rate, nbytes))
+                if airtime_s is None:
+                    known[rate, nbytes] = airtime_s = profile.link.airtime_s(nbytes, rate)
+                airtimes[key] = airtime_s
+    return airtimes
+
+
+def _rank_seconds(schedule: Schedule, rank: int, profile: SystemProfile) -> tuple[float, ...]:
+    mode = schedule.plan.mode
+    steps = schedule.ranks[rank]
+    block_flops = next(step.flops for step in steps if isinstance(step, Compute) and step.name == "block")
+    second_per_flop = profile.compute_model(mode).seconds(block_flops / FLOPS_PER_GFLOP) / block_flops
+    copies: dict[int, float] = {}
+
+    def seconds(step: Step) -> float:
+        if isinstance(step, Compute):
+            return step.flops * second_per_flop  # steps outside the blocks run at the block's rate
+        if not isinstance(step, Copy):
+            return 0.0
+        duration = copies.get(step.nbytes)
+        if duration is None:
+            duration = profile.staging_model(mode).seconds(step.nbytes / BYTES_PER_MB)
+            copies[step.nbytes] = duration
+        return duration
+
+    return tuple(map(seconds, steps))
