@@ -4,6 +4,8 @@ Shape suffixes: B samples, C channels, Y X pixels, P patches, V values of a patc
 D embedding width.
 """
 
+# ruff: noqa: N803, N806 (names of tensors end in their shape)
+
 from __future__ import annotations
 
 import torch
@@ -67,6 +69,5 @@ def _project(model: VisionTransformer, images_BCYX: Tensor, patches: slice) -> T
     strip_BPV = grid.permute(0, 2, 4, 1, 3, 5).reshape(batch, (last_row - first_row) * across, channels * side * side)
     own_BPV = strip_BPV[:, patches.start - first_row * across : patches.stop - first_row * across]
     projection = model.patch_embed.proj
-    x_BPD: Tensor = functional.linear(own_BPV, projection.weight.flatten(1), projection.bias)
-    x_BPD = model.patch_embed.norm(x_BPD)
+    x_BPD: Tensor = model.patch_embed.norm(functional.linear(own_BPV, projection.weight.flatten(1), projection.bias))
     return x_BPD

@@ -6,10 +6,12 @@ is its own.
 Shape suffixes: B samples, V vectors, D embedding width, C channels, Y X pixels, O classes.
 """
 
+# ruff: noqa: N803, N806 (names of tensors end in their shape)
+
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +19,8 @@ from typing import Literal
 from torch import Tensor
 
 from prism.errors import InputError
-from prism.nn.run import run_rank
+from prism.nn.exchange import Exchange
+from prism.nn.run import Observe, run_rank, unobserved
 from prism.nn.split import RankModel
 from prism.nn.wire import from_wire, to_wire
 from prism.plan import WireDtype
@@ -93,19 +96,20 @@ class InProcessExchange:
     """The `Exchange` of one rank of an `InProcessGroup`.
 
     Attributes:
+        rank: whose side this is.
         sent: every message this rank sent, in order.
     """
 
     def __init__(self, group: InProcessGroup, rank: int) -> None:
         self._group = group
-        self._rank = rank
+        self.rank = rank
         self._peers = [peer for peer in range(group.ranks) if peer != rank]
         self.sent: list[SentMessage] = []
 
     def exchange(self, block: int, own_BVD: Tensor) -> Sequence[Tensor]:
         for peer in self._peers:
             self._send("exchange", block, peer, own_BVD)
-        arrived = {peer: self._group.take(peer, self._rank, "exchange", block) for peer in self._peers}
+        arrived = {peer: self._group.take(peer, self.rank, "exchange", block) for peer in self._peers}
         return [arrived.get(rank, own_BVD) for rank in range(self._group.ranks)]
 
     def send_inputs(self, inputs: Mapping[int, Tensor]) -> None:
@@ -113,20 +117,29 @@ class InProcessExchange:
             self._send("input", None, peer, values)
 
     def receive_input(self) -> Tensor:
-        return self._group.take(TERMINAL, self._rank, "input", None)
+        return self._group.take(TERMINAL, self.rank, "input", None)
 
     def send_result(self, pooled_BD: Tensor) -> None:
         self._send("result", None, TERMINAL, pooled_BD)
 
     def receive_results(self) -> Sequence[Tensor]:
-        return [self._group.take(peer, self._rank, "result", None) for peer in self._peers]
+        return [self._group.take(peer, self.rank, "result", None) for peer in self._peers]
 
     def _send(self, name: MessageName, block: int | None, peer: int, values: Tensor) -> None:
-        nbytes = self._group.post(self._rank, peer, name, block, values)
+        nbytes = self._group.post(self.rank, peer, name, block, values)
         self.sent.append(SentMessage(name, block, peer, nbytes))
 
 
-def run_in_process(ranks: Sequence[RankModel], images_BCYX: Tensor) -> Tensor:
+#: Given a rank's exchange, what the rank is to use instead, and what observes its compute steps.
+Watch = Callable[[InProcessExchange], tuple[Exchange, Observe]]
+
+
+def unwatched(exchange: InProcessExchange) -> tuple[Exchange, Observe]:
+    """Leave the exchange as it is and observe nothing."""
+    return exchange, unobserved
+
+
+def run_in_process(ranks: Sequence[RankModel], images_BCYX: Tensor, watch: Watch = unwatched) -> Tensor:
     """One pass over all ranks of a plan.
 
     Only ranks that have the image by the plan are given it.
@@ -134,6 +147,7 @@ def run_in_process(ranks: Sequence[RankModel], images_BCYX: Tensor) -> Tensor:
     Args:
         ranks: the `RankModel` of every rank, in rank order.
         images_BCYX: a batch of images.
+        watch: called once a rank; lets a caller look at messages and compute steps as they come.
 
     Returns:
         logits_BO.
@@ -149,7 +163,8 @@ def run_in_process(ranks: Sequence[RankModel], images_BCYX: Tensor) -> Tensor:
     def one(rank: RankModel) -> Tensor | None:
         has_image = rank.rank == TERMINAL or plan.input_distribution == "replicated"
         try:
-            return run_rank(rank, images_BCYX if has_image else None, group.endpoint(rank.rank))
+            exchange, observe = watch(group.endpoint(rank.rank))
+            return run_rank(rank, images_BCYX if has_image else None, exchange, observe)
         except BaseException:
             group.close()
             raise

@@ -3,6 +3,8 @@
 Shape suffixes: B samples, C channels, Y X pixels, N own tokens, V vectors, D embedding width, O classes.
 """
 
+# ruff: noqa: N803, N806 (names of tensors end in their shape)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,10 +22,10 @@ from prism.schedule import TERMINAL
 ComputeName = Literal["embed", "compress", "block", "pool", "head"]
 
 #: Entered around every `Compute` step of the schedule, with its name and block: the place to take the time.
-Observe = Callable[[ComputeName, "int | None"], AbstractContextManager[object]]
+Observe = Callable[[ComputeName, int | None], AbstractContextManager[object]]
 
 
-def unobserved(name: ComputeName, block: int | None) -> AbstractContextManager[object]:
+def unobserved(_name: ComputeName, _block: int | None) -> AbstractContextManager[object]:
     """Observe nothing."""
     return nullcontext()
 

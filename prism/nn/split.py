@@ -8,6 +8,8 @@ Shape suffixes: B samples, C channels, Y X pixels, N own tokens, L vectors sent,
 D embedding width, O classes.
 """
 
+# ruff: noqa: N803, N806 (names of tensors end in their shape)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -117,7 +119,8 @@ class RankModel:
             x_BND for the next block.
         """
         block = self._model.blocks[index]
-        assert isinstance(block, Block) and isinstance(block.attn, Attention)
+        assert isinstance(block, Block)
+        assert isinstance(block.attn, Attention)
         context = [x_BND if rank == self.rank else sent_BLD for rank, sent_BLD in enumerate(received)]
         # In rank order, so that full_tensor lays the keys out as the unsplit model does.
         context_BSD = context[0] if len(context) == 1 else torch.cat(context, dim=1)
@@ -151,7 +154,7 @@ class RankModel:
         return logits_BO
 
     def _attend(self, attention: Attention, context_BSD: Tensor, own: slice) -> Tensor:
-        """timm's Attention with queries from own tokens only, keys and values from the whole context."""
+        """Attention as timm computes it, with queries from own tokens only, keys and values from the whole context."""
         dim = attention.num_heads * attention.head_dim
         weight, bias = attention.qkv.weight, attention.qkv.bias
         bias_q, bias_kv = (None, None) if bias is None else (bias[:dim], bias[dim:])

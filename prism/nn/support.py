@@ -46,7 +46,7 @@ def shape_of_model(model: nn.Module) -> TransformerShape:
 
 
 def name_of(model: nn.Module) -> str:
-    """timm's name of the model, or the name of its class if timm's factory did not build it."""
+    """Name that timm has for the model, or the name of its class if timm's factory did not build it."""
     config = getattr(model, "pretrained_cfg", None) or {}
     return str(config.get("architecture") or type(model).__name__)
 
@@ -72,6 +72,8 @@ def _problems(vit: nn.Module) -> Iterator[str]:
         yield f"global_pool is {vit.global_pool!r}; supported are {', '.join(map(repr, _POOLS))}"
     if vit.global_pool == "avg" and vit.pool_include_prefix:
         yield "pool_include_prefix averages class and register tokens in; supported is the average over patches"
+    if vit.num_classes == 0:
+        yield "it has no classification head; build it with num_classes, such as num_classes=1000"
     yield from _kind("head", vit.head, nn.Linear)
     for name in ("norm_pre", "norm", "fc_norm"):
         yield from _norm(name, getattr(vit, name))
@@ -141,7 +143,9 @@ def _kind_of(module: object) -> str:
 
 def _widths(block: nn.Module) -> tuple[int, int]:
     """Heads and MLP width of a block of the supported kind."""
-    assert isinstance(block, Block) and isinstance(block.attn, Attention) and isinstance(block.mlp, Mlp)
+    assert isinstance(block, Block)
+    assert isinstance(block.attn, Attention)
+    assert isinstance(block.mlp, Mlp)
     hidden: nn.Module = block.mlp.fc1
     assert isinstance(hidden, nn.Linear)
     return block.attn.num_heads, hidden.out_features

@@ -1,0 +1,37 @@
+"""What recorded runs say of the system they were taken on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calibration.build import ProfileFacts
+from prism.profile import Board
+from prism.record import Measurement
+from prism.units import check_range
+
+
+def recorded_facts(runs: Sequence[Measurement], name: str, memory_gb: float) -> ProfileFacts:
+    """Facts for a profile that is fitted to `runs`, from their provenance; what they do not say is listed as assumed."""
+    check_range("memory of a board in GB", memory_gb, 0.1, 10_000)
+
+    def said(key: str) -> str:
+        return ", ".join(sorted({run.provenance[key] for run in runs if key in run.provenance})) or "not recorded"
+
+    sources = "/".join(sorted({run.source for run in runs}))
+    machine = said("machine")
+    return ProfileFacts(
+        name=name,
+        description=f"Fitted to {len(runs)} {sources} runs",
+        board=Board(machine, int(memory_gb * 1e9), 0),
+        boards=max(run.plan.devices for run in runs),
+        idle_w=0.0,
+        source=f"{sources} runs, {said('source')}",
+        licence="own measurements",
+        measured=said("date"),
+        machine=machine,
+        software=said("versions"),
+        assumed=(
+            f"a board has {memory_gb:g} GB, all of it free",
+            "idle power is not known and counted as 0 W",
+        ),
+    )

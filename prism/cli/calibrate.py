@@ -1,0 +1,152 @@
+"""`prism calibrate`: measurements in, profile out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prism.cli.output import json_option, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from calibration.build import Calibration
+    from prism.profile import SystemProfile
+
+#: How far a rebuilt coefficient may lie from the shipped one.
+COEFFICIENT_TOLERANCE = 1e-6
+
+
+@click.command(
+    epilog="Example: prism calibrate (rebuilds the shipped profile and compares); "
+    "prism calibrate runs.jsonl --out my_pair.json"
+)
+@click.argument("measurements", type=Path, required=False)
+@click.option("--out", type=Path, help="Write the profile here.")
+@click.option("--name", help="Name of the profile.  [default: the name of --out or of the measurements]")
+@click.option("--memory-gb", type=float, default=8.0, show_default=True, help="Memory of a board, 1e9 bytes.")
+@json_option
+def calibrate(measurements: Path | None, out: Path | None, name: str | None, memory_gb: float, as_json: bool) -> None:
+    """Fit a system profile to MEASUREMENTS (JSON lines), or rebuild the published Orin Nano profile without any.
+
+    Without MEASUREMENTS the exit code is 1 if a rebuilt coefficient differs from the shipped one by more than 1e-6.
+    """
+    from calibration.build import calibrate as fit
+    from calibration.published import PUBLISHED_FACTS, published_measurements
+    from calibration.recorded import recorded_facts
+    from prism.files import write_text
+    from prism.profile import profile_json
+    from prism.record import read_measurements
+
+    if measurements is None:
+        calibration = fit(published_measurements(), PUBLISHED_FACTS)
+        difference: float | None = _difference_from_shipped(calibration.profile)
+    else:
+        runs = read_measurements(measurements)
+        title = name or (out or measurements).stem
+        calibration = fit(runs, recorded_facts(runs, title, memory_gb))
+        difference = None
+    if out is not None:
+        write_text(out, profile_json(calibration.profile))
+        say(f"profile written to {out}")
+    if as_json:
+        print_json(_summary(calibration, difference))
+    else:
+        _print(calibration, difference)
+    if difference is not None and difference > COEFFICIENT_TOLERANCE:
+        say(f"error: a coefficient differs from the shipped profile by {difference:.2g}")
+        click.get_current_context().exit(1)
+
+
+def _models(profile: SystemProfile) -> dict[str, Any]:
+    compute = {f"compute {mode}": model for mode, model in profile.compute.items()}
+    staging = {f"staging {mode}": model for mode, model in profile.staging.items()}
+    return compute | staging | {"link": profile.link.transfer}
+
+
+def _difference_from_shipped(profile: SystemProfile) -> float:
+    """Largest relative difference of a coefficient from the shipped profile of the same name."""
+    from prism.cost import COEFFICIENTS
+    from prism.profile import load_profile
+
+    shipped = _models(load_profile(profile.name))
+    differences = []
+    for stage, model in _models(profile).items():
+        for name in COEFFICIENTS:
+            new, old = getattr(model, name), getattr(shipped[stage], name)
+            differences.append(abs(new - old) / max(abs(old), 1e-12))
+    return max(differences)
+
+
+def _summary(calibration: Calibration, difference: float | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "profile": calibration.profile.name,
+        "coefficients": {
+            stage: {
+                "form": model.form,
+                "fixed_s": model.fixed_s,
+                "scale_s": model.scale_s,
+                "exponent": model.exponent,
+                "stderr": model.stderr,
+                "driver": model.driver,
+                "valid_from": model.valid_from,
+                "valid_to": model.valid_to,
+                "rms_residual_pct": calibration.profile.provenance.rms_residual_pct[stage],
+            }
+            for stage, model in _models(calibration.profile).items()
+        },
+        "effective_link": _link(calibration.profile),
+        "forms_tried": {stage: [asdict(score) for score in scores] for stage, scores in calibration.scores.items()},
+        "largest_difference_from_shipped": difference,
+    }
+
+
+def _link(profile: SystemProfile) -> dict[str, float]:
+    link = profile.link
+    rates = {
+        f"goodput_{size_kb}_kb_mbps": link.goodput_mbps(size_kb * 1e3, link.reference_bandwidth_mbps)
+        for size_kb in (30, 300, 3000)
+    }
+    return {"throttle_label_mbps": link.reference_bandwidth_mbps, **rates}
+
+
+def _print(calibration: Calibration, difference: float | None) -> None:
+    profile = calibration.profile
+    rows = []
+    for stage, model in _models(profile).items():
+        tried = ", ".join(f"{score.form} {score.rms_pct:.1f}" for score in calibration.scores[stage])
+        rows.append(
+            [
+                stage,
+                model.form,
+                _with_error(model, "fixed_s", 1e3),
+                _with_error(model, "scale_s", 1e3),
+                _with_error(model, "exponent", 1),
+                model.driver,
+                f"{model.valid_from:.3g} - {model.valid_to:.3g}",
+                f"{profile.provenance.rms_residual_pct[stage]:.1f}",
+                tried,
+            ]
+        )
+    columns = ["stage", "form", "fixed ms", "scale ms", "exponent", "driver", "measured range", "residual %"]
+    print_table(
+        f"{profile.name}: fixed + scale * driver ^ exponent a step, +- standard error",
+        [*columns, "left-out error % of each form tried"],
+        rows,
+    )
+    link = _link(profile)
+    click.echo(
+        f"Effective link, a message alone on the medium: {link['goodput_30_kb_mbps']:.0f} / "
+        f"{link['goodput_300_kb_mbps']:.0f} / {link['goodput_3000_kb_mbps']:.0f} Mbps at 30 KB / 300 KB / 3 MB "
+        f"(the throttle's label says {link['throttle_label_mbps']:g})."
+    )
+    if difference is not None:
+        click.echo(f"Largest relative difference of a coefficient from the shipped profile: {difference:.1e}.")
+
+
+def _with_error(model: Any, name: str, factor: float) -> str:
+    value = f"{getattr(model, name) * factor:.4g}"
+    error = model.stderr.get(name)
+    return value if error is None else f"{value} +- {error * factor:.2g}"

@@ -1,0 +1,52 @@
+"""Entry point: the command group, and the one place where errors become a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from prism import __version__
+from prism.cli.calibrate import calibrate
+from prism.cli.output import say
+from prism.cli.simulate import simulate
+from prism.cli.study import study
+from prism.cli.validate import validate
+from prism.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input. Every command takes --json and has an example in its --help.",
+)
+@click.version_option(__version__, prog_name="prism")
+def cli() -> None:
+    """Is it worth splitting this Transformer over several boards, how, and when?"""
+
+
+for command in (study, simulate, validate, calibrate):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="prism", standalone_mode=False)
+    except InputError as error:
+        say(f"error: {error}")
+        code = BAD_INPUT
+    except click.ClickException as error:
+        say(f"error: {error.format_message()}")
+        code = BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted: no file was left half-written")
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

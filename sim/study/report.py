@@ -1,0 +1,123 @@
+"""The HTML report of a study."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prism.profile import SystemProfile
+from prism.report.page import Block, Listing, Paragraph, Section, Table, plot, render
+from sim.study.plots import MAX_SERIES, breakdown, crossover_map, per_sample
+from sim.study.result import StudyResult
+from sim.study.summary import TextTable, bandwidth_rows, batch_rows, headline, plan_labels, views
+
+
+def report_html(result: StudyResult, command: str) -> str:
+    """The report as one file. `command` is what remakes it."""
+    sections = [
+        Section("Where splitting is worth it", list(_maps(result))),
+        Section("Crossovers, solved for", list(_crossovers(result))),
+        Section("Where the time goes", list(_breakdowns(result))),
+        Section("One sample", list(_samples(result))),
+        Section("What is published, fitted and assumed", list(_inputs(result.profile))),
+        Section("What is extrapolated or infeasible", list(_limits(result))),
+    ]
+    return render(result.study.name, headline(result), sections, command)
+
+
+def _reference_mbps(result: StudyResult) -> float:
+    reference = result.profile.link.reference_bandwidth_mbps
+    bandwidths: list[float] = sorted(result.table["bandwidth_mbps"].unique())
+    return min(bandwidths, key=lambda mbps: abs(mbps - reference))
+
+
+def _maps(result: StudyResult) -> Iterator[Block]:
+    distributions = ", ".join(result.study.sweep["input_distribution"])
+    yield Paragraph(
+        f"Simulated with profile {result.profile.name}; input distribution: {distributions}. A cell names the plan with "
+        "the least latency and its change against local execution of the same batch.",
+    )
+    for label, rows in views(result.table):
+        yield plot(crossover_map(rows), f"Fastest plan: {label}.")
+
+
+def _crossovers(result: StudyResult) -> Iterator[Block]:
+    yield Paragraph(
+        "Not read off the grid: the batch size is found by bisection over whole numbers, the bandwidth by root finding "
+        "on simulated latency. Beyond the measured bandwidth a crossover is extrapolated."
+    )
+    yield _table(batch_rows(result))
+    yield _table(bandwidth_rows(result))
+
+
+def _breakdowns(result: StudyResult) -> Iterator[Block]:
+    mbps = _reference_mbps(result)
+    for label, rows in views(result.table):
+        shown = plan_labels(rows).nunique()
+        rest = f" The first {MAX_SERIES} of {shown} plans; the table has the rest." if shown > MAX_SERIES else ""
+        yield plot(breakdown(rows, mbps), f"Stages of the terminal device's timeline at {mbps:g} Mbps: {label}.{rest}")
+
+
+def _samples(result: StudyResult) -> Iterator[Block]:
+    mbps = _reference_mbps(result)
+    for label, rows in views(result.table):
+        yield plot(per_sample(rows, mbps), f"Latency and energy of one sample at {mbps:g} Mbps: {label}.")
+    if result.profile.power is not None:
+        yield Paragraph(
+            f"Energy is one power per mode times the simulated latency; scope: {result.profile.power.scope}.", "note"
+        )
+
+
+def _inputs(profile: SystemProfile) -> Iterator[Block]:
+    provenance = profile.provenance
+    yield Paragraph(f"Published: {provenance.source} ({provenance.licence}). {provenance.machine}. {provenance.software}.")
+    yield Paragraph(f"Fitted: the cost models below, to {provenance.cases} cases of {provenance.runs} runs in all.")
+    models = {
+        **{f"compute {mode}": model for mode, model in profile.compute.items()},
+        **{f"staging {mode}": model for mode, model in profile.staging.items()},
+        "link, one message": profile.link.transfer,
+    }
+    residuals = list(provenance.rms_residual_pct.values())
+    yield Table(
+        ["stage", "form", "fixed ms", "scale ms", "exponent", "driver", "measured range", "residual %"],
+        [
+            [
+                stage,
+                model.form,
+                f"{model.fixed_s * 1e3:.3f}",
+                f"{model.scale_s * 1e3:.3f}",
+                f"{model.exponent:.3f}",
+                model.driver,
+                f"{model.valid_from:.3g} to {model.valid_to:.3g}",
+                f"{residual:.1f}",
+            ]
+            for (stage, model), residual in zip(models.items(), residuals)
+        ],
+        caption="Seconds of one step = fixed + scale * driver ^ exponent. Airtime scales with 1 / bandwidth.",
+    )
+    yield Paragraph("Assumed, neither published nor fitted:")
+    yield Listing(profile.assumed)
+
+
+def _limits(result: StudyResult) -> Iterator[Block]:
+    table = result.table
+    feasible = table[table["feasible"]]
+    reasons: Counter[str] = Counter()
+    for text in feasible["extrapolated"]:
+        reasons.update(reason for reason in text.split("; ") if reason)
+    count = int((feasible["extrapolated"] != "").sum())
+    yield Paragraph(
+        f"{count} of {len(feasible)} results lie outside what was measured or change the system, in these ways:", "note"
+    )
+    if reasons:
+        yield Table(["reason", "results"], [[reason, str(number)] for reason, number in reasons.most_common(25)])
+    infeasible = table[~table["feasible"]]
+    if len(infeasible):
+        yield Paragraph(f"{len(infeasible)} plans do not fit in memory and were not simulated.", "note")
+        worst = infeasible.drop_duplicates("infeasible_because").head(10)
+        yield Table(["model", "reason"], [[row["model"], row["infeasible_because"]] for _, row in worst.iterrows()])
+
+
+def _table(table: TextTable) -> Table:
+    title, columns, rows = table
+    return Table(columns, rows, caption=title)

@@ -1,0 +1,197 @@
+"""A study file (TOML) and the grid of points that it stands for."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prism.catalogue import shape_of
+from prism.errors import InputError, unknown
+from prism.files import read_text
+from prism.plan import EXCHANGES, INPUTS, MODES, WIRE_BYTES, Plan, segments_for_compression_rate
+from prism.profile import DEFAULT_PROFILE, Speedup
+from prism.scenario import Scenario
+from prism.schedule import MAX_BATCH
+from prism.units import check_range, parse_bandwidth_mbps
+from sim.study.values import read_values
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+#: More points than this are refused unless the study says `max_points`.
+MAX_POINTS = 100_000
+
+Grid = Mapping[str, tuple[Any, ...]]
+
+#: The grid of arXiv 2605.25682: batch and bandwidth of its profiling sweep, compression rates of its tables.
+PAPER_SWEEP: Grid = {
+    "model": ("vit_base_patch16_224",),
+    "mode": MODES,
+    "batch": (1, 2, 4, 8, 16, 32),
+    "bandwidth_mbps": tuple(range(200, 1000, 100)),
+    "segments": (10, 20, 30),
+    "devices": (2,),
+    "exchange": ("blocking",),
+    "input_distribution": ("replicated",),
+    "wire_dtype": ("float32",),
+}
+UNCHANGED: Grid = {"compute": (1.0,), "staging": (1.0,), "link_latency": (1.0,), "air": (1.0,)}
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "mode": MODES,
+    "exchange": EXCHANGES,
+    "input_distribution": INPUTS,
+    "wire_dtype": tuple(WIRE_BYTES),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One scenario of a study and what is made faster in it."""
+
+    scenario: Scenario
+    speedup: Speedup
+
+
+@dataclass(frozen=True)
+class Study:
+    """A what-if study.
+
+    Attributes:
+        sweep: values by name, one of `PAPER_SWEEP`'s keys; every combination is a point.
+        speedup: how many times faster parts of the profile are made; every combination likewise.
+    """
+
+    name: str = "The published grid: ViT-B/16 on two Orin Nano boards"
+    profile: str = DEFAULT_PROFILE
+    sweep: Grid = field(default_factory=lambda: PAPER_SWEEP)
+    speedup: Grid = field(default_factory=lambda: UNCHANGED)
+    max_points: int = MAX_POINTS
+
+    def points(self) -> tuple[Point, ...]:
+        """Every distinct point, in the order of the file.
+
+        Raises:
+            InputError: too many points, or a combination that cannot be, before anything runs.
+        """
+        size = self.size()
+        if size > self.max_points:
+            raise InputError(
+                f"study {self.name!r} has up to {size:,} points, more than max_points = {self.max_points:,} "
+                f"(at some 1,000 points a second about {size / 60_000:,.0f} minutes); make it smaller or raise max_points"
+            )
+        return tuple(dict.fromkeys(self._points()))
+
+    def size(self) -> int:
+        """Combinations in the grid; plans that do not depend on a value (local on segments) are counted again."""
+        count = 1
+        for values in (*self.sweep.values(), *self.speedup.values()):
+            count *= len(values)
+        return count
+
+    def speedups(self) -> tuple[Speedup, ...]:
+        """Every combination of speed-ups."""
+        return tuple(Speedup(**dict(zip(self.speedup, values))) for values in itertools.product(*self.speedup.values()))
+
+    def _points(self) -> Iterator[Point]:
+        keys = [key for key in self.sweep if key not in ("segments", "compression_rate")]
+        for speedup in self.speedups():
+            for values in itertools.product(*(self.sweep[key] for key in keys)):
+                case = dict(zip(keys, values))
+                shape = shape_of(case.pop("model"))
+                batch, bandwidth_mbps = case.pop("batch"), case.pop("bandwidth_mbps")
+                for plan in self._plans(case, shape.tokens):
+                    scenario = Scenario(shape, batch, bandwidth_mbps, plan)
+                    scenario.schedule()  # refuses a plan that the sequence does not hold, before anything runs
+                    yield Point(scenario, speedup)
+
+    def _plans(self, case: dict[str, Any], tokens: int) -> Iterator[Plan]:
+        if case["mode"] == "local":
+            yield Plan()
+        elif case["mode"] == "full_tensor":
+            yield Plan(**case)
+        else:
+            for segments in self.sweep.get("segments", ()):
+                yield Plan(**case, segments=segments)
+            for rate in self.sweep.get("compression_rate", ()):
+                yield Plan(**case, segments=segments_for_compression_rate(rate, tokens, case["devices"]))
+
+
+def load_study(path: Path) -> Study:
+    """Read a study file. Keys it leaves out take the paper's values.
+
+    Raises:
+        InputError: not TOML, an unknown key, or a value of the wrong kind; names file and key.
+    """
+    try:
+        data = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from None
+    try:
+        return _study(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _study(data: dict[str, Any]) -> Study:
+    for key in data:
+        if key not in ("name", "profile", "max_points", "sweep", "speedup"):
+            raise unknown("key", key, ("name", "profile", "max_points", "sweep", "speedup"))
+    for key, kind in (("name", str), ("profile", str), ("max_points", int), ("sweep", dict), ("speedup", dict)):
+        if key in data and not isinstance(data[key], kind):
+            raise InputError(f"{key} = {data[key]!r} must be a {kind.__name__}")
+    given = {key: _sweep_values(key, value) for key, value in data.get("sweep", {}).items()}
+    inherited = {key: values for key, values in PAPER_SWEEP.items() if key != "segments" or "compression_rate" not in given}
+    default = Study()
+    return Study(
+        name=data.get("name", "What-if study"),
+        profile=data.get("profile", default.profile),
+        sweep=inherited | given,
+        speedup=dict(UNCHANGED) | {key: _speedup_values(key, value) for key, value in data.get("speedup", {}).items()},
+        max_points=data.get("max_points", default.max_points),
+    )
+
+
+def _sweep_values(key: str, value: Any) -> tuple[Any, ...]:
+    if key not in (*PAPER_SWEEP, "compression_rate"):
+        raise unknown("key", key, (*PAPER_SWEEP, "compression_rate"), "sweep")
+    values = read_values(f"sweep.{key}", value)
+    if key == "bandwidth_mbps":
+        return tuple(parse_bandwidth_mbps(item) for item in values)
+    if key in ("batch", "segments", "devices"):
+        for item in values:
+            if not isinstance(item, int):
+                raise InputError(f"sweep.{key}: {item!r} is not a whole number")
+            check_range(f"sweep.{key}", item, 1, MAX_BATCH)
+        return values
+    if key == "compression_rate":
+        return tuple(_number(f"sweep.{key}", item) for item in values)
+    for item in values:
+        if not isinstance(item, str):
+            raise InputError(f"sweep.{key}: {item!r} is not a name")
+        if key == "model":
+            shape_of(item)
+        elif item not in _NAMES[key]:
+            raise unknown(key.replace("_", " "), item, _NAMES[key], "sweep")
+    return values
+
+
+def _speedup_values(key: str, value: Any) -> tuple[float, ...]:
+    if key not in UNCHANGED:
+        raise unknown("key", key, UNCHANGED, "speedup")
+    values = tuple(_number(f"speedup.{key}", item) for item in read_values(f"speedup.{key}", value))
+    for item in values:
+        Speedup(**{key: item})  # refuses absurd factors
+    return values
+
+
+def _number(where: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{where}: {value!r} is not a number")
+    return float(value)
