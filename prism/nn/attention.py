@@ -6,8 +6,6 @@ Repeating a key n times multiplies its exponential in the softmax by n, which is
 Shape suffixes: B samples, H heads, N queries, S keys, K width of a head.
 """
 
-# ruff: noqa: N803 (names of tensors end in their shape)
-
 from __future__ import annotations
 
 import math

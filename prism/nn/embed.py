@@ -4,8 +4,6 @@ Shape suffixes: B samples, C channels, Y X pixels, P patches, V values of a patc
 D embedding width.
 """
 
-# ruff: noqa: N803, N806 (names of tensors end in their shape)
-
 from __future__ import annotations
 
 import torch

@@ -3,8 +3,6 @@
 Shape suffixes: B samples, V vectors (tokens or means), D embedding width.
 """
 
-# ruff: noqa: N803 (names of tensors end in their shape)
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ is its own.
 Shape suffixes: B samples, V vectors, D embedding width, C channels, Y X pixels, O classes.
 """
 
-# ruff: noqa: N803, N806 (names of tensors end in their shape)
-
 from __future__ import annotations
 
 import threading

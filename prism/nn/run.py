@@ -3,8 +3,6 @@
 Shape suffixes: B samples, C channels, Y X pixels, N own tokens, V vectors, D embedding width, O classes.
 """
 
-# ruff: noqa: N803, N806 (names of tensors end in their shape)
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

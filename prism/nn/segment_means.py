@@ -3,8 +3,6 @@
 Shape suffixes: B samples, N tokens of a partition, L segments, D embedding width.
 """
 
-# ruff: noqa: N803 (names of tensors end in their shape)
-
 from __future__ import annotations
 
 from collections.abc import Sequence
