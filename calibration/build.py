@@ -39,7 +39,7 @@ class ProfileFacts:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted profile, and by stage every form that was tried: ``compute local``, ``staging full_tensor``, ``link``."""
+    """A fitted profile, and every form that was tried, by stage such as ``compute local`` or ``link``."""
 
     profile: SystemProfile
     scores: dict[str, tuple[FormScore, ...]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def calibrate(runs: Sequence[Measurement], facts: ProfileFacts) -> Calibration:
 
 def _select(rows: Sequence[Observation], stage: str) -> Selection:
     try:
-        return select_form(rows, DRIVERS[stage.split()[0]])
+        return select_form(rows, DRIVERS[stage.partition(" ")[0]])
     except InputError as error:
         raise InputError(f"stage {stage!r}: {error}") from None
 

@@ -66,7 +66,7 @@ def fit_cost_model(observations: Sequence[Observation], form: str, driver: Drive
     design = _Design(observations)
 
     def residuals(values: Array) -> Array:
-        return design.relative_error(**(held | dict(zip(free, map(float, values)))))
+        return design.relative_error(**(held | dict(zip(free, map(float, values), strict=True))))
 
     start = _start(design, held)
     lower = [_EXPONENTS[0] if name == "exponent" else 0.0 for name in free]
@@ -74,8 +74,8 @@ def fit_cost_model(observations: Sequence[Observation], form: str, driver: Drive
     initial = np.clip([start[name] for name in free], np.nextafter(lower, np.inf), np.nextafter(upper, -np.inf))
     tight: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 2000}
     result = least_squares(residuals, initial, bounds=(lower, upper), x_scale="jac", **tight)
-    coefficients = held | dict(zip(free, map(float, result.x)))
-    covariance = _covariance(result.jac, result.fun)
+    coefficients = held | dict(zip(free, map(float, result.x), strict=True))
+    covariance = _covariance(np.asarray(result.jac), result.fun)
     # The steps that a run is about are its largest; a control message in passing says nothing of a size's cost.
     measured = [max(term.x for term in observation.terms if term.weight > 0) for observation in observations]
     return CostModel(
@@ -104,7 +104,7 @@ def _start(design: _Design, held: dict[str, float]) -> dict[str, float]:
 
 
 def _covariance(jacobian: Array, residuals: Array) -> Array:
-    """Of the coefficients, with the residual variance estimated from the fit; zero where no degree of freedom is left."""
+    """Of the coefficients; the residual variance is estimated from the fit, 0 where no degree of freedom is left."""
     rows, columns = jacobian.shape
     variance = float(residuals @ residuals) / (rows - columns) if rows > columns else 0.0
     return np.asarray(np.linalg.pinv(jacobian.T @ jacobian, hermitian=True) * variance)

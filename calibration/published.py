@@ -49,7 +49,9 @@ def _measurement(row: pd.Series, energies: dict[tuple[str, int], float]) -> Meas
 
 def _published_energies() -> dict[tuple[str, int], float]:
     table = read_table("energy")
-    full_tensor = {("full_tensor", int(row["batch"])): float(row["full_tensor_energy_j"]) for _, row in table.iterrows()}
+    full_tensor = {
+        ("full_tensor", int(row["batch"])): float(row["full_tensor_energy_j"]) for _, row in table.iterrows()
+    }
     adaptive = {
         (str(row["adaptive_mode"]), int(row["batch"])): float(row["adaptive_energy_j"]) for _, row in table.iterrows()
     }

@@ -11,7 +11,7 @@ from prism.units import check_range
 
 
 def recorded_facts(runs: Sequence[Measurement], name: str, memory_gb: float) -> ProfileFacts:
-    """Facts for a profile that is fitted to `runs`, from their provenance; what they do not say is listed as assumed."""
+    """Facts for a profile fitted to `runs`, from their provenance; what they do not say is listed as assumed."""
     check_range("memory of a board in GB", memory_gb, 0.1, 10_000)
 
     def said(key: str) -> str:

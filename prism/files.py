@@ -41,10 +41,10 @@ def check_format(data: Any, expected: str, where: str) -> None:
     found = data.get("format") if isinstance(data, dict) else None
     if found == expected:
         return
-    kind, _, version = expected.partition("/")
+    kind = expected.partition("/")[0]
     if isinstance(found, str) and found.startswith(f"{kind}/"):
         raise InputError(f"{where}: format {found!r} is not supported, this release reads {expected!r}; upgrade Prism")
-    raise InputError(f"{where}: not a {kind} file (expected \"format\": \"{expected}\", found {found!r})")
+    raise InputError(f'{where}: not a {kind} file (expected "format": "{expected}", found {found!r})')
 
 
 def first_problem(error: Any) -> str:

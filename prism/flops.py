@@ -14,7 +14,7 @@ def embed_flops(shape: TransformerShape, patches: int) -> int:
 
 
 def block_flops(shape: TransformerShape, own_tokens: int, context_tokens: int) -> int:
-    """One block for one sample: queries from `own_tokens`, keys and values from `context_tokens` (X^_p in the paper)."""
+    """One block for one sample: queries from `own_tokens`, keys and values from `context_tokens` (the paper's X^_p)."""
     d = shape.dim
     queries_and_output = 2 * (2 * own_tokens * d * d)
     keys_and_values = 2 * (2 * context_tokens * d * d)

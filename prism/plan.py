@@ -60,7 +60,9 @@ class Plan(Stored):
             if value not in known:
                 raise unknown(kind, value, known)
         if self.mode == "local" and self.devices != 1:
-            raise InputError(f"mode 'local' uses one device, not {self.devices}; drop the devices or choose another mode")
+            raise InputError(
+                f"mode 'local' uses one device, not {self.devices}; drop the devices or choose another mode"
+            )
         if self.mode != "local" and not 2 <= self.devices <= 64:
             raise InputError(f"mode {self.mode!r} needs 2 to 64 devices, not {self.devices}")
         if (self.segments is not None) != (self.mode == "segment_means"):

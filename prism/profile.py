@@ -11,7 +11,7 @@ from typing import Literal
 from prism.cost import CostModel
 from prism.errors import InputError
 from prism.files import parse_json, read_text, to_json
-from prism.plan import Mode
+from prism.plan import Mode, Plan
 from prism.scenario import Scenario
 from prism.schedule import Compute, Copy, Exchange, Schedule
 from prism.stored import Stored
@@ -128,6 +128,12 @@ class SystemProfile(Stored):
     assumed: tuple[str, ...]
     format: Literal["prism.profile/1"] = "prism.profile/1"
 
+    def cost_models(self) -> dict[str, CostModel]:
+        """Every cost model by its name in `Provenance.rms_residual_pct`."""
+        compute = {f"compute {mode}": model for mode, model in self.compute.items()}
+        staging = {f"staging {mode}": model for mode, model in self.staging.items()}
+        return compute | staging | {"link": self.link.transfer}
+
     def compute_model(self, mode: Mode) -> CostModel:
         return _of_mode(self.compute, mode, self.name, "compute")
 
@@ -190,9 +196,7 @@ class Speedup:
     def of(self, profile: SystemProfile) -> SystemProfile:
         """The profile with its parts made faster."""
         transfer = profile.link.transfer
-        transfer = replace(
-            transfer, fixed_s=transfer.fixed_s / self.link_latency, scale_s=transfer.scale_s / self.air
-        )
+        transfer = replace(transfer, fixed_s=transfer.fixed_s / self.link_latency, scale_s=transfer.scale_s / self.air)
         return replace(
             profile,
             compute={mode: _faster(model, self.compute) for mode, model in profile.compute.items()},
@@ -216,23 +220,29 @@ def _outside_cases(valid: Validity, scenario: Scenario) -> Iterator[str]:
         yield f"model {scenario.shape.name} (measured: {', '.join(valid.models)})"
     if not valid.batch[0] <= scenario.batch <= valid.batch[1]:
         yield f"batch {scenario.batch} (measured: {valid.batch[0]} to {valid.batch[1]})"
-    if plan.mode == "local":
-        return
-    for bandwidth_mbps in {scenario.bandwidth_mbps, scenario.reverse_bandwidth_mbps or scenario.bandwidth_mbps}:
-        low, high = valid.bandwidth_mbps
-        if not low <= bandwidth_mbps <= high:
-            measured = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    if plan.mode != "local":
+        yield from _outside_bandwidths(valid, scenario)
+        yield from _outside_plans(valid, plan)
+
+
+def _outside_bandwidths(valid: Validity, scenario: Scenario) -> Iterator[str]:
+    low, high = valid.bandwidth_mbps
+    measured = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    for bandwidth_mbps in dict.fromkeys((scenario.bandwidth_mbps, scenario.reverse_bandwidth_mbps)):
+        if bandwidth_mbps is not None and not low <= bandwidth_mbps <= high:
             yield f"bandwidth {bandwidth_mbps:g} Mbps (measured: {measured})"
+
+
+def _outside_plans(valid: Validity, plan: Plan) -> Iterator[str]:
     for name, value, known in (
         ("devices", plan.devices, valid.devices),
         ("exchange", plan.exchange, valid.exchange),
         ("input distribution", plan.input_distribution, valid.input_distribution),
         ("wire dtype", plan.wire_dtype, valid.wire_dtype),
+        ("segments", plan.segments, (None, *valid.segments)),
     ):
         if value not in known:
-            yield f"{name} {value} (measured: {', '.join(map(str, known))})"
-    if plan.segments is not None and plan.segments not in valid.segments:
-        yield f"segments {plan.segments} (measured: {', '.join(map(str, valid.segments))})"
+            yield f"{name} {value} (measured: {', '.join(str(item) for item in known if item is not None)})"
     if not plan.first_exchange:
         yield "no first exchange (measured: an exchange before each block)"
     if plan.shares is not None:
@@ -259,6 +269,5 @@ def _outside_costs(profile: SystemProfile, schedule: Schedule) -> Iterator[str]:
         outside = [size for size in sorted(sizes) if not model.covers(size)]
         if outside:
             yield (
-                f"{name} of {outside[-1]:.3g} {model.driver} "
-                f"(measured: {model.valid_from:.3g} to {model.valid_to:.3g})"
+                f"{name} of {outside[-1]:.3g} {model.driver} (measured: {model.valid_from:.3g} to {model.valid_to:.3g})"
             )

@@ -230,9 +230,7 @@ class _Pass:
     def _staged_in(self, rank: int, block: int) -> Iterator[Step]:
         """The next round's receives are posted as soon as this round is in: it lies in the other set of buffers."""
         yield from self._post(rank, range(block + 1, min(block + 2, self.shape.depth)))
-        yield Copy(
-            "stage_exchange", block, "host_to_device", sum(message.nbytes for message in self._incoming(rank))
-        )
+        yield Copy("stage_exchange", block, "host_to_device", sum(message.nbytes for message in self._incoming(rank)))
 
     def _block(self, rank: int, block: int) -> Compute:
         own = self.partition[rank]

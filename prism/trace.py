@@ -21,22 +21,25 @@ def chrome_trace(spans: Iterable[Span], *, label: str) -> dict[str, Any]:
     for rank in sorted({span.rank for span in spans}):
         name = f"{label}: rank {rank}" + (" (terminal device)" if rank == 0 else "")
         events.append({"ph": "M", "name": "process_name", "pid": rank, "args": {"name": name}})
-        for stage, thread in _THREADS.items():
-            events.append({"ph": "M", "name": "thread_name", "pid": rank, "tid": thread, "args": {"name": stage}})
-    for span in spans:
-        events.append(
-            {
-                "ph": "X",
-                "name": span.name if span.block is None else f"{span.name} {span.block}",
-                "cat": span.stage,
-                "pid": span.rank,
-                "tid": _THREADS[span.stage],
-                "ts": span.start_s * _MICROSECONDS,
-                "dur": (span.end_s - span.start_s) * _MICROSECONDS,
-                "args": {"bytes": span.nbytes},
-            }
-        )
+        events += [
+            {"ph": "M", "name": "thread_name", "pid": rank, "tid": thread, "args": {"name": stage}}
+            for stage, thread in _THREADS.items()
+        ]
+    events += map(_event, spans)
     return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+
+def _event(span: Span) -> dict[str, Any]:
+    return {
+        "ph": "X",
+        "name": span.name if span.block is None else f"{span.name} {span.block}",
+        "cat": span.stage,
+        "pid": span.rank,
+        "tid": _THREADS[span.stage],
+        "ts": span.start_s * _MICROSECONDS,
+        "dur": (span.end_s - span.start_s) * _MICROSECONDS,
+        "args": {"bytes": span.nbytes},
+    }
 
 
 def write_trace(path: Path, spans: Iterable[Span], *, label: str) -> None:

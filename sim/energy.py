@@ -1,4 +1,4 @@
-"""Energy of a pass: each board's time in each stage at that stage's power, and idle power while it waits for the end."""
+"""Energy of a pass: a board's time in each stage at that stage's power, and idle power while it waits for the end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from prism.profile import PowerModel
 from prism.record import Energy, RankTimes
 
 
-def pass_energy(
-    power: PowerModel | None, mode: Mode, ranks: Sequence[RankTimes], total_s: float
-) -> Energy | None:
+def pass_energy(power: PowerModel | None, mode: Mode, ranks: Sequence[RankTimes], total_s: float) -> Energy | None:
     """Joules of every board of the system over the pass, boards that take no part included.
 
     A board that has ended its part before the terminal device holds the answer idles until then. None where the

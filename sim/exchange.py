@@ -39,7 +39,8 @@ class BlockingExchange:
         self._network.offer([key for sender, step, _ in arrived for key, _ in outgoing(sender, step)])
 
     def post(self, rank: int, step: Post) -> None:
-        raise AssertionError("a schedule with blocking exchange posts nothing ahead")
+        """Never called: a schedule with blocking exchange has no such step."""
+        raise AssertionError(f"rank {rank} posts the receives of block {step.block} ahead of a blocking exchange")
 
 
 class PrepostedExchange:

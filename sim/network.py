@@ -111,4 +111,3 @@ class Network:
             transfer.arrival.arrived()
 
         return end
-

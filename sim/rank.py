@@ -52,7 +52,7 @@ class Rank:
 
     def run(self) -> Steps:
         """The process: every step in order. Sends and posts take no time of the rank's own."""
-        for step, seconds in zip(self._steps, self._seconds):
+        for step, seconds in zip(self._steps, self._seconds, strict=True):
             if isinstance(step, Compute):
                 begin = self._env.now
                 yield self._compute_unit.work(seconds)

@@ -71,7 +71,7 @@ def _run(
     )
     ranks = [
         Rank(env, rank, steps, seconds, network, exchange, spans)
-        for rank, (steps, seconds) in enumerate(zip(schedule.ranks, prices.seconds))
+        for rank, (steps, seconds) in enumerate(zip(schedule.ranks, prices.seconds, strict=True))
     ]
     for rank in ranks:  # in rank order: simultaneous events of different ranks keep it
         env.process(rank.run())

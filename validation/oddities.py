@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,15 @@ def published_oddities() -> tuple[str, ...]:
     """One sentence each, every figure computed from the tables in `calibration/data`."""
     runs = published_measurements()
     return tuple(
-        [*_communication_bump(runs), *_compute_above_local(runs), *_implied_rates(runs), *_powers(runs)]
-        + [*_tables_differ(runs), *_tokens(), *_unsaid()]
+        chain(
+            _communication_bump(runs),
+            _compute_above_local(runs),
+            _implied_rates(runs),
+            _powers(runs),
+            _tables_differ(runs),
+            _tokens(),
+            _unsaid(),
+        )
     )
 
 
@@ -60,7 +68,7 @@ def _implied_rates(runs: list[Measurement]) -> Iterator[str]:
             rates.append(sent_bits / run.terminal.communication_s / 1e6)
         yield (
             f"{mode}: bytes over communication time give {min(rates):.0f} to {max(rates):.0f} Mbps one way, twice that "
-            f"for both directions together; \"400 Mbps\" is the throttle's label, not a goodput."
+            f'for both directions together; "400 Mbps" is the throttle\'s label, not a goodput.'
         )
 
 

@@ -19,12 +19,18 @@ def measured_against_simulated(held_out: Sequence[Comparison]) -> Figure:
     """Each left-out batch: simulated over published total latency, and its error."""
     figure = new_figure(10, 4.2)
     scatter, residual = figure.subplots(1, 2)
+    batches = sorted({pair.measured.batch for pair in held_out})
     for mode, colour in MODE_COLOURS.items():
         pairs = sorted((pair for pair in held_out if pair.mode == mode), key=lambda pair: pair.measured.batch)
         measured = [pair.measured.total_s * 1e3 for pair in pairs]
         scatter.plot(measured, [pair.simulated.total_s * 1e3 for pair in pairs], "o", color=colour, label=mode)
-        batches = [pair.measured.batch for pair in pairs]
-        residual.plot(batches, [pair.error_pct() for pair in pairs], "o-", color=colour, label=mode)
+        residual.plot(
+            [pair.measured.batch for pair in pairs],
+            [pair.error_pct() for pair in pairs],
+            "o-",
+            color=colour,
+            label=mode,
+        )
     ends = [60, 5000]
     scatter.plot(ends, ends, color="#888", linewidth=1, zorder=0)
     scatter.set(xscale="log", yscale="log", xlabel="published, ms", ylabel="simulated, ms", xlim=ends, ylim=ends)
@@ -43,8 +49,8 @@ def measured_against_simulated(held_out: Sequence[Comparison]) -> Figure:
 def stage_bars(pairs: Sequence[Comparison]) -> Figure:
     """Published beside simulated stages of every case, a panel a mode."""
     modes = [mode for mode in MODE_COLOURS if any(pair.mode == mode for pair in pairs)]
-    figure = new_figure(10, 3.8)
-    for axis, mode in zip(figure.subplots(1, len(modes)), modes):
+    figure = new_figure(10, 4.1)
+    for axis, mode in zip(figure.subplots(1, len(modes)), modes, strict=True):
         of_mode = sorted((pair for pair in pairs if pair.mode == mode), key=lambda pair: pair.measured.batch)
         places = np.arange(len(of_mode))
         for offset, hatch, runs in (
@@ -73,5 +79,5 @@ def stage_bars(pairs: Sequence[Comparison]) -> Figure:
         axis.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("ms a sample")
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=6, frameon=False, fontsize=8)
+    figure.legend(handles, names, loc="outside upper right", ncols=3, frameon=False, fontsize=8)
     return figure

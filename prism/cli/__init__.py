@@ -1,1 +1,1 @@
-"""The command `prism`: the composition root. Each command loads what it needs when it runs, so that help stays quick."""
+"""The command `prism`: the composition root. Commands load what they need when they run: help stays quick."""

@@ -58,24 +58,18 @@ def calibrate(measurements: Path | None, out: Path | None, name: str | None, mem
         click.get_current_context().exit(1)
 
 
-def _models(profile: SystemProfile) -> dict[str, Any]:
-    compute = {f"compute {mode}": model for mode, model in profile.compute.items()}
-    staging = {f"staging {mode}": model for mode, model in profile.staging.items()}
-    return compute | staging | {"link": profile.link.transfer}
-
-
 def _difference_from_shipped(profile: SystemProfile) -> float:
     """Largest relative difference of a coefficient from the shipped profile of the same name."""
     from prism.cost import COEFFICIENTS
     from prism.profile import load_profile
 
-    shipped = _models(load_profile(profile.name))
+    shipped = load_profile(profile.name).cost_models()
     differences = []
-    for stage, model in _models(profile).items():
+    for stage, model in profile.cost_models().items():
         for name in COEFFICIENTS:
             new, old = getattr(model, name), getattr(shipped[stage], name)
             differences.append(abs(new - old) / max(abs(old), 1e-12))
-    return max(differences)
+    return float(max(differences))
 
 
 def _summary(calibration: Calibration, difference: float | None) -> dict[str, Any]:
@@ -95,7 +89,7 @@ def _summary(calibration: Calibration, difference: float | None) -> dict[str, An
                 "valid_to": model.valid_to,
                 "rms_residual_pct": calibration.profile.provenance.rms_residual_pct[stage],
             }
-            for stage, model in _models(calibration.profile).items()
+            for stage, model in calibration.profile.cost_models().items()
         },
         "effective_link": _link(calibration.profile),
         "forms_tried": {stage: [asdict(score) for score in scores] for stage, scores in calibration.scores.items()},
@@ -115,7 +109,7 @@ def _link(profile: SystemProfile) -> dict[str, float]:
 def _print(calibration: Calibration, difference: float | None) -> None:
     profile = calibration.profile
     rows = []
-    for stage, model in _models(profile).items():
+    for stage, model in profile.cost_models().items():
         tried = ", ".join(f"{score.form} {score.rms_pct:.1f}" for score in calibration.scores[stage])
         rows.append(
             [

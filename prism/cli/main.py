@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input. Every command takes --json and has an example in its --help.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input. Each command takes --json; its --help has an example.",
 )
 @click.version_option(__version__, prog_name="prism")
 def cli() -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; logs go to stderr.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout; logs go to stderr."
+)
 
 
 def say(message: str) -> None:
@@ -40,7 +42,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    widths = [max(map(len, cells)) + 3 for cells in zip(columns, *rows)]
+    widths = [max(map(len, cells)) + 3 for cells in zip(columns, *rows, strict=True)]
     console = Console(file=sys.stdout, highlight=False)
     console.width = max(console.width, sum(widths), len(title))
     console.print(table)

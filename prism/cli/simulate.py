@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @click.option("--bandwidth", default="400", show_default=True, help="Throttle of the link: 400, '400 Mbps', '0.4Gbps'.")
 @click.option("--reverse-bandwidth", help="Throttle towards the terminal device, where it differs.")
 @click.option("--exchange", default="blocking", show_default=True, help="blocking or preposted.")
-@click.option("--input", "input_distribution", default="replicated", show_default=True, help="replicated, tokens, image.")
+@click.option(
+    "--input", "input_distribution", default="replicated", show_default=True, help="replicated, tokens, image."
+)
 @click.option("--skip-first-exchange", is_flag=True, help="Boards already hold what the first exchange would bring.")
 @click.option("--wire-dtype", default="float32", show_default=True, help="float32 or float16.")
 @click.option("--shares", help="Relative share of the tokens of each board, such as 2,1.")
@@ -209,7 +211,9 @@ def _print(result: Measurement, schedule: Schedule, local: Measurement) -> None:
         ["rank", "compute ms", "staging ms", "transfer ms", "waiting ms", "total ms", "energy J", "memory MB"],
         rows,
     )
-    click.echo(f"Answer held after {result.total_s * 1e3:.1f} ms, {result.total_s * 1e3 / result.batch:.1f} ms a sample.")
+    click.echo(
+        f"Answer held after {result.total_s * 1e3:.1f} ms, {result.total_s * 1e3 / result.batch:.1f} ms a sample."
+    )
     if plan.mode != "local":
         change = 100 * (result.total_s / local.total_s - 1)
         verdict = "slower: not worth splitting" if change > 0 else "faster: worth splitting"
@@ -226,6 +230,8 @@ def _print(result: Measurement, schedule: Schedule, local: Measurement) -> None:
 def _print_infeasible(schedule: Schedule, reason: str, as_json: bool) -> None:
     if as_json:
         stages = dict.fromkeys(("total_ms", "compute_ms", "staging_ms", "communication_ms", "energy_j"))
-        print_json({"feasible": False, "reason": reason, **stages, "memory_mb": _memory_mb(schedule), "extrapolated": []})
+        print_json(
+            {"feasible": False, "reason": reason, **stages, "memory_mb": _memory_mb(schedule), "extrapolated": []}
+        )
     else:
         click.echo(f"Infeasible: {reason}.")

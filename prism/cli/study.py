@@ -50,7 +50,7 @@ def study(study_file: Path | None, out: Path, as_json: bool) -> None:
 
 
 def _print(result: StudyResult) -> None:
-    from sim.study.summary import best_plans, bandwidth_rows, batch_rows
+    from sim.study.summary import bandwidth_rows, batch_rows, best_plans
 
     print_table(*best_plans(result))
     print_table(*batch_rows(result))

@@ -41,7 +41,12 @@ def _print(validation: Validation) -> None:
     for mode, summary in validation.modes.items():
         for stage, errors in {"total": summary.total, **summary.stages}.items():
             figures = (errors.mape_pct, errors.max_pct, errors.bias_pct)
-            rows.append([f"{mode} {stage}", *(f"{figure:+.2f}" if index == 2 else f"{figure:.2f}" for index, figure in enumerate(figures))])
+            rows.append(
+                [
+                    f"{mode} {stage}",
+                    *(f"{figure:+.2f}" if index == 2 else f"{figure:.2f}" for index, figure in enumerate(figures)),
+                ]
+            )
     print_table(
         "Simulated against published, each batch size held out in turn", ["", "MAPE %", "worst %", "bias %"], rows
     )

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 #: Colour-blind safe (Okabe and Ito), the same meaning in every report.
 MODE_COLOURS = {"local": "#0072B2", "full_tensor": "#D55E00", "segment_means": "#009E73"}
 STAGE_COLOURS = {"compute": "#0072B2", "staging": "#E69F00", "communication": "#CC79A7"}
-SERIES_COLOURS = ("#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#0072B2", "#D55E00", "#000000")
+#: For plans other than local, which keeps its colour.
+SERIES_COLOURS = ("#D55E00", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#000000")
 
 
 def new_figure(width: float = 8.0, height: float = 4.0) -> Figure:

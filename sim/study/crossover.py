@@ -23,8 +23,10 @@ SEARCH_MBPS = (1.0, 10_000.0)
 
 @dataclass(frozen=True)
 class BandwidthCrossover:
-    """The bandwidth from which a plan beats local execution at a batch size; None where it never does up to the
-    largest bandwidth searched, 0 where it does at the smallest."""
+    """The bandwidth from which a plan beats local execution at a batch size.
+
+    None where it never does up to the largest bandwidth searched, 0 where it does at the smallest.
+    """
 
     model: str
     plan: Plan

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: A plot with more lines than this cannot be read; the table has them all.
-MAX_SERIES = 7
+MAX_SERIES = 1 + len(SERIES_COLOURS)
 
 
 def breakdown(rows: pd.DataFrame, bandwidth_mbps: float) -> Figure:
@@ -25,8 +25,8 @@ def breakdown(rows: pd.DataFrame, bandwidth_mbps: float) -> Figure:
     lines = -(-len(batches) // columns)
     labels = _shown(rows)
     figure = new_figure(10, 0.55 + lines * (0.75 + 0.27 * len(labels)))
-    axes = np.atleast_1d(figure.subplots(lines, columns, sharey=True)).ravel()
-    for axis, batch in zip(axes, batches):
+    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    for axis, batch in zip(axes, batches, strict=False):
         of_batch = rows[rows["batch"] == batch].set_index("plan").reindex(labels)
         left = np.zeros(len(labels))
         for stage, colour in STAGE_COLOURS.items():
@@ -35,8 +35,8 @@ def breakdown(rows: pd.DataFrame, bandwidth_mbps: float) -> Figure:
             left += width
         axis.set_title(f"batch {batch}", fontsize=10, loc="left")
         axis.tick_params(labelsize=8)
-        axis.invert_yaxis() if axis is axes[0] else None
         axis.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
     for axis in axes[len(batches) :]:
         axis.set_visible(False)
     for axis in axes[max(len(batches) - columns, 0) : len(batches)]:
@@ -51,13 +51,14 @@ def per_sample(rows: pd.DataFrame, bandwidth_mbps: float) -> Figure:
     rows = _at(rows, bandwidth_mbps)
     has_energy = bool(rows["terminal_j"].notna().any())
     figure = new_figure(10, 3.9)
-    axes = np.atleast_1d(figure.subplots(1, 2 if has_energy else 1))
+    axes = figure.subplots(1, 2 if has_energy else 1, squeeze=False).ravel()
     rows = rows.assign(sample_j=rows["terminal_j"] / rows["batch"])
     what = [("per_sample_ms", "ms a sample"), ("sample_j", "J a sample, terminal device")]
-    for axis, (column, title) in zip(axes, what):
-        for index, label in enumerate(_shown(rows)):
+    for axis, (column, title) in zip(axes, what, strict=False):
+        colours = iter(SERIES_COLOURS)
+        for label in _shown(rows):
             line = rows[rows["plan"] == label].sort_values("batch")
-            colour = MODE_COLOURS["local"] if label == "local" else SERIES_COLOURS[index % len(SERIES_COLOURS)]
+            colour = MODE_COLOURS["local"] if label == "local" else next(colours)
             axis.plot(line["batch"], line[column], marker="o", markersize=4, color=colour, label=label)
         axis.set_xscale("log", base=2)
         axis.set_xticks(sorted(rows["batch"].unique()), [str(batch) for batch in sorted(rows["batch"].unique())])
@@ -100,10 +101,12 @@ def _cell(row: pd.Series) -> str:
 
 
 def _at(rows: pd.DataFrame, bandwidth_mbps: float) -> pd.DataFrame:
-    rows = rows[(rows["bandwidth_mbps"] == bandwidth_mbps) & rows["feasible"]]
-    return rows.assign(plan=plan_labels(rows))
+    shown: pd.DataFrame = rows[(rows["bandwidth_mbps"] == bandwidth_mbps) & rows["feasible"]]
+    labelled: pd.DataFrame = shown.assign(plan=plan_labels(shown))
+    return labelled
 
 
 def _shown(rows: pd.DataFrame) -> list[str]:
     """The plans that fit into one plot, in the order of the study."""
-    return list(dict.fromkeys(rows["plan"]))[:MAX_SERIES]
+    labels = list(dict.fromkeys(rows["plan"]))
+    return labels[: MAX_SERIES if "local" in labels else len(SERIES_COLOURS)]

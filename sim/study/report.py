@@ -34,8 +34,8 @@ def _reference_mbps(result: StudyResult) -> float:
 def _maps(result: StudyResult) -> Iterator[Block]:
     distributions = ", ".join(result.study.sweep["input_distribution"])
     yield Paragraph(
-        f"Simulated with profile {result.profile.name}; input distribution: {distributions}. A cell names the plan with "
-        "the least latency and its change against local execution of the same batch.",
+        f"Simulated with profile {result.profile.name}; input distribution: {distributions}. A cell names the plan "
+        "with the least latency and its change against local execution of the same batch.",
     )
     for label, rows in views(result.table):
         yield plot(crossover_map(rows), f"Fastest plan: {label}.")
@@ -70,14 +70,10 @@ def _samples(result: StudyResult) -> Iterator[Block]:
 
 def _inputs(profile: SystemProfile) -> Iterator[Block]:
     provenance = profile.provenance
-    yield Paragraph(f"Published: {provenance.source} ({provenance.licence}). {provenance.machine}. {provenance.software}.")
+    yield Paragraph(
+        f"Published: {provenance.source} ({provenance.licence}). {provenance.machine}. {provenance.software}."
+    )
     yield Paragraph(f"Fitted: the cost models below, to {provenance.cases} cases of {provenance.runs} runs in all.")
-    models = {
-        **{f"compute {mode}": model for mode, model in profile.compute.items()},
-        **{f"staging {mode}": model for mode, model in profile.staging.items()},
-        "link, one message": profile.link.transfer,
-    }
-    residuals = list(provenance.rms_residual_pct.values())
     yield Table(
         ["stage", "form", "fixed ms", "scale ms", "exponent", "driver", "measured range", "residual %"],
         [
@@ -89,9 +85,9 @@ def _inputs(profile: SystemProfile) -> Iterator[Block]:
                 f"{model.exponent:.3f}",
                 model.driver,
                 f"{model.valid_from:.3g} to {model.valid_to:.3g}",
-                f"{residual:.1f}",
+                f"{provenance.rms_residual_pct[stage]:.1f}",
             ]
-            for (stage, model), residual in zip(models.items(), residuals)
+            for stage, model in profile.cost_models().items()
         ],
         caption="Seconds of one step = fixed + scale * driver ^ exponent. Airtime scales with 1 / bandwidth.",
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prism.catalogue import shape_of
+from prism.catalogue import CATALOGUE, shape_of
 from prism.errors import InputError, unknown
 from prism.files import read_text
 from prism.plan import EXCHANGES, INPUTS, MODES, WIRE_BYTES, Plan, segments_for_compression_rate
@@ -42,13 +42,6 @@ PAPER_SWEEP: Grid = {
     "wire_dtype": ("float32",),
 }
 UNCHANGED: Grid = {"compute": (1.0,), "staging": (1.0,), "link_latency": (1.0,), "air": (1.0,)}
-
-_NAMES: dict[str, tuple[str, ...]] = {
-    "mode": MODES,
-    "exchange": EXCHANGES,
-    "input_distribution": INPUTS,
-    "wire_dtype": tuple(WIRE_BYTES),
-}
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ class Study:
         if size > self.max_points:
             raise InputError(
                 f"study {self.name!r} has up to {size:,} points, more than max_points = {self.max_points:,} "
-                f"(at some 1,000 points a second about {size / 60_000:,.0f} minutes); make it smaller or raise max_points"
+                f"(about {size / 60_000:,.0f} minutes at 1,000 points a second); make it smaller or raise max_points"
             )
         return tuple(dict.fromkeys(self._points()))
 
@@ -97,13 +90,14 @@ class Study:
 
     def speedups(self) -> tuple[Speedup, ...]:
         """Every combination of speed-ups."""
-        return tuple(Speedup(**dict(zip(self.speedup, values))) for values in itertools.product(*self.speedup.values()))
+        combinations = itertools.product(*self.speedup.values())
+        return tuple(Speedup(**dict(zip(self.speedup, factors, strict=True))) for factors in combinations)
 
     def _points(self) -> Iterator[Point]:
         keys = [key for key in self.sweep if key not in ("segments", "compression_rate")]
         for speedup in self.speedups():
             for values in itertools.product(*(self.sweep[key] for key in keys)):
-                case = dict(zip(keys, values))
+                case = dict(zip(keys, values, strict=True))
                 shape = shape_of(case.pop("model"))
                 batch, bandwidth_mbps = case.pop("batch"), case.pop("bandwidth_mbps")
                 for plan in self._plans(case, shape.tokens):
@@ -147,7 +141,9 @@ def _study(data: dict[str, Any]) -> Study:
         if key in data and not isinstance(data[key], kind):
             raise InputError(f"{key} = {data[key]!r} must be a {kind.__name__}")
     given = {key: _sweep_values(key, value) for key, value in data.get("sweep", {}).items()}
-    inherited = {key: values for key, values in PAPER_SWEEP.items() if key != "segments" or "compression_rate" not in given}
+    inherited = {
+        key: values for key, values in PAPER_SWEEP.items() if key != "segments" or "compression_rate" not in given
+    }
     default = Study()
     return Study(
         name=data.get("name", "What-if study"),
@@ -159,27 +155,35 @@ def _study(data: dict[str, Any]) -> Study:
 
 
 def _sweep_values(key: str, value: Any) -> tuple[Any, ...]:
-    if key not in (*PAPER_SWEEP, "compression_rate"):
-        raise unknown("key", key, (*PAPER_SWEEP, "compression_rate"), "sweep")
-    values = read_values(f"sweep.{key}", value)
-    if key == "bandwidth_mbps":
-        return tuple(parse_bandwidth_mbps(item) for item in values)
-    if key in ("batch", "segments", "devices"):
-        for item in values:
-            if not isinstance(item, int):
-                raise InputError(f"sweep.{key}: {item!r} is not a whole number")
-            check_range(f"sweep.{key}", item, 1, MAX_BATCH)
-        return values
-    if key == "compression_rate":
-        return tuple(_number(f"sweep.{key}", item) for item in values)
-    for item in values:
-        if not isinstance(item, str):
-            raise InputError(f"sweep.{key}: {item!r} is not a name")
-        if key == "model":
-            shape_of(item)
-        elif item not in _NAMES[key]:
-            raise unknown(key.replace("_", " "), item, _NAMES[key], "sweep")
-    return values
+    if key not in _READERS:
+        raise unknown("key", key, _READERS, "sweep")
+    where = f"sweep.{key}"
+    return tuple(_READERS[key](where, item) for item in read_values(where, value))
+
+
+def _count(where: str, value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # from a range whose step is written as a fraction
+    if not isinstance(value, int):
+        raise InputError(f"{where}: {value!r} is not a whole number")
+    check_range(where, value, 1, MAX_BATCH)
+    return value
+
+
+def _bandwidth(where: str, value: Any) -> float:
+    try:
+        return parse_bandwidth_mbps(value)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _name(known: Iterable[str]) -> Callable[[str, Any], str]:
+    def read(where: str, value: Any) -> str:
+        if value not in known:
+            raise unknown(where.removeprefix("sweep.").replace("_", " "), value, known, "sweep")
+        return str(value)
+
+    return read
 
 
 def _speedup_values(key: str, value: Any) -> tuple[float, ...]:
@@ -195,3 +199,17 @@ def _number(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{where}: {value!r} is not a number")
     return float(value)
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "model": _name(CATALOGUE),
+    "mode": _name(MODES),
+    "batch": _count,
+    "bandwidth_mbps": _bandwidth,
+    "segments": _count,
+    "compression_rate": _number,
+    "devices": _count,
+    "exchange": _name(EXCHANGES),
+    "input_distribution": _name(INPUTS),
+    "wire_dtype": _name(WIRE_BYTES),
+}

@@ -24,7 +24,8 @@ def views(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The table split by model and speed-up, each with a label; the model is named where the study has several."""
     several = table["model"].nunique() > 1
     changes = table[SPEEDUP_COLUMNS].drop_duplicates().shape[0] > 1
-    for (model, *factors), rows in table.groupby(["model", *SPEEDUP_COLUMNS], sort=False):
+    for _, rows in table.groupby(["model", *SPEEDUP_COLUMNS], sort=False):
+        model, *factors = rows[["model", *SPEEDUP_COLUMNS]].iloc[0]
         changed = Speedup(*factors).changed
         parts = [str(model)] if several or not (changes or changed) else []
         yield ", ".join((*parts, *(changed or (("as fitted",) if changes else ())))), rows
@@ -50,7 +51,9 @@ def best_rows(rows: pd.DataFrame) -> pd.DataFrame:
     feasible = rows[rows["feasible"]].assign(plan=plan_labels)
     fastest = feasible.loc[feasible.groupby(["batch", "bandwidth_mbps"])["total_ms"].idxmin()]
     local = feasible[feasible["mode"] == "local"].groupby("batch")["total_ms"].first()
-    return fastest.assign(change_pct=100 * (fastest["total_ms"] / fastest["batch"].map(local) - 1))
+    change_pct = 100 * (fastest["total_ms"] / fastest["batch"].map(local) - 1)
+    best: pd.DataFrame = fastest.assign(change_pct=change_pct)
+    return best
 
 
 def best_plans(result: StudyResult) -> TextTable:
@@ -129,11 +132,22 @@ def headline(result: StudyResult) -> str:
     best = best[best["bandwidth_mbps"] == mbps]
     winners = best[(best["mode"] != "local") & (best["change_pct"] < 0)]
     if winners.empty:
-        return f"At {mbps:g} Mbps splitting is not worth it at any batch size of this study: local execution is fastest."
-    first, gain = winners.iloc[0], winners.loc[winners["change_pct"].idxmin()]
+        return (
+            f"At {mbps:g} Mbps splitting is not worth it at any batch size of this study: local execution is fastest."
+        )
+    gain = winners.loc[winners["change_pct"].idxmin()]
+    model, unchanged = str(gain["model"]), Speedup()
+    solved = [
+        crossover
+        for crossover in result.batch_crossovers
+        if (crossover.model, crossover.speedup, crossover.bandwidth_mbps) == (model, unchanged, mbps)
+        and crossover.batch is not None
+    ]
+    first = min(solved, key=lambda crossover: crossover.batch or 0, default=None)
+    start = f"from batch {first.batch} up ({_plan_text(first.plan, result)})" if first else "at some batch sizes"
     return (
-        f"At {mbps:g} Mbps splitting is worth it from batch {first['batch']} on this grid ({first['plan']}), and saves "
-        f"most at batch {gain['batch']}: {-gain['change_pct']:.0f} % of local latency with {gain['plan']}."
+        f"{model} at {mbps:g} Mbps, simulated: splitting is worth it {start}, and saves most at batch {gain['batch']}: "
+        f"{-gain['change_pct']:.0f} % of local latency with {gain['plan']}."
     )
 
 
@@ -162,7 +176,9 @@ def study_summary(result: StudyResult) -> dict[str, Any]:
         "answer": headline(result),
         "best": best,
         "crossovers": {
-            "batch": [_crossover(c) | {"bandwidth_mbps": c.bandwidth_mbps, "batch": c.batch} for c in result.batch_crossovers],
+            "batch": [
+                _crossover(c) | {"bandwidth_mbps": c.bandwidth_mbps, "batch": c.batch} for c in result.batch_crossovers
+            ],
             "bandwidth_mbps": [
                 _crossover(c) | {"batch": c.batch, "bandwidth_mbps": c.bandwidth_mbps}
                 for c in result.bandwidth_crossovers

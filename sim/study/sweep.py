@@ -27,7 +27,8 @@ def run_sweep(
     for point in points:
         rows.append(_row(point, profiles[point.speedup]))
         progress()
-    return pd.DataFrame(rows)
+    table: pd.DataFrame = pd.DataFrame(rows)
+    return table
 
 
 def _row(point: Point, profile: SystemProfile) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def _range(where: str, table: dict[str, Any]) -> tuple[float, ...]:
             raise InputError(f"{where}: {key} = {number!r} is not a number")
     start, stop, step = (table[key] for key in _RANGE_KEYS)
     if not step > 0 or not start <= stop:
-        raise InputError(f"{where}: the range from {start} to {stop} in steps of {step} is empty; step must be positive")
+        raise InputError(
+            f"{where}: the range from {start} to {stop} in steps of {step} is empty; step must be positive"
+        )
     count = int((stop - start) / step + 1e-9) + 1
     if count > MAX_VALUES:
         raise InputError(f"{where}: the range holds {count:,} values; at most {MAX_VALUES:,} are allowed")
