@@ -103,7 +103,8 @@ def _gains(validation: Validation) -> Iterator[Block]:
 def _forms(validation: Validation) -> Iterator[Block]:
     yield Paragraph(
         "Root mean square error in percent of each form on batch sizes left out within the training rows; the chosen "
-        "form has a star. The first column is the fit to all data, the others are the folds, each without one batch size. The list of forms and the "
+        "form has a star. The first column is the fit to all data, the others are the folds, each without one batch "
+        "size. The list of forms and the "
         "rule were written with the whole table in view; choosing and fitting in a fold see its training rows only."
     )
     everything = {"all data": validation.calibration.scores}

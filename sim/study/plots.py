@@ -76,14 +76,17 @@ def crossover_map(rows: pd.DataFrame) -> Figure:
     best = best_rows(rows)
     batches, bandwidths = sorted(best["batch"].unique()), sorted(best["bandwidth_mbps"].unique())
     change = best.pivot(index="batch", columns="bandwidth_mbps", values="change_pct").reindex(index=batches)
-    figure = new_figure(max(5.0, 2.2 + 0.95 * len(bandwidths)), max(2.4, 1.2 + 0.5 * len(batches)))
+    cells = {(row["bandwidth_mbps"], row["batch"]): _cell(row) for _, row in best.iterrows()}
+    lines = max(cell.count("\n") + 1 for cell in cells.values())
+    figure = new_figure(max(5.0, 2.2 + 0.95 * len(bandwidths)), max(2.4, 1.2 + (0.14 + 0.18 * lines) * len(batches)))
     axis = figure.subplots()
     limit = max(1.0, float(np.nanmax(np.abs(change.to_numpy()))) if change.notna().any(axis=None) else 1.0)
     image = axis.imshow(-change.fillna(0), origin="lower", aspect="auto", cmap="YlGn", vmin=0, vmax=limit)
     for _, row in best.iterrows():
         x, y = bandwidths.index(row["bandwidth_mbps"]), batches.index(row["batch"])
         dark = -row["change_pct"] > 0.6 * limit
-        axis.text(x, y, _cell(row), ha="center", va="center", fontsize=8, color="white" if dark else "black")
+        text = cells[row["bandwidth_mbps"], row["batch"]]
+        axis.text(x, y, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
     axis.set_xticks(range(len(bandwidths)), [f"{mbps:g}" for mbps in bandwidths])
     axis.set_yticks(range(len(batches)), [str(batch) for batch in batches])
     axis.set_xlabel("bandwidth, Mbps")
@@ -93,11 +96,14 @@ def crossover_map(rows: pd.DataFrame) -> Figure:
 
 
 def _cell(row: pd.Series) -> str:
-    if row["mode"] == "local":
-        return "local"
-    short = str(row["plan"]).replace("segment_means ", "means ").replace("full_tensor ", "full ").split(" ", 1)
-    saved = "" if pd.isna(row["change_pct"]) else f"\n{row['change_pct']:+.0f} %"
-    return short[1] + saved if short[0] == "means" else " ".join(short) + saved
+    """The plan and its gain on short lines: mode (unless Segment Means), boards and segments, then options."""
+    words = str(row["plan"]).removeprefix("segment_means ").replace("full_tensor", "full").split()
+    sizes = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word]
+    lines = [" ".join(sizes), *names] if sizes else names
+    if row["mode"] != "local" and not pd.isna(row["change_pct"]):
+        lines.append(f"{row['change_pct']:+.0f} %")
+    return "\n".join(lines)
 
 
 def _at(rows: pd.DataFrame, bandwidth_mbps: float) -> pd.DataFrame:
