@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def study(study_file: Path | None, out: Path, as_json: bool) -> None:
     """Sweep what STUDY_FILE (TOML) says, or the paper's grid without one, and find the crossovers.
 
-    Writes results.csv and report.html into the folder --out.
+    Writes results.csv, report.html and map.svg (the fastest plan over batch and bandwidth) into the folder --out.
     """
     from prism.files import atomic_path, write_text
     from prism.profile import load_profile
-    from sim.study.report import report_html
+    from sim.study.report import map_svg, report_html
     from sim.study.result import run_study
     from sim.study.spec import Study, load_study
     from sim.study.summary import study_summary
@@ -40,6 +40,7 @@ def study(study_file: Path | None, out: Path, as_json: bool) -> None:
     table_path, report_path = out / "results.csv", out / "report.html"
     with atomic_path(table_path) as temporary:
         result.table.to_csv(temporary, index=False)
+    write_text(out / "map.svg", map_svg(result))
     write_text(report_path, report_html(result, command))
     if as_json:
         print_json(study_summary(result) | {"table": str(table_path), "report": str(report_path)})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from prism.profile import SystemProfile
 from prism.report.page import Block, Listing, Paragraph, Section, Table, plot, render
+from prism.report.plot import figure_svg
 from sim.study.plots import MAX_SERIES, breakdown, crossover_map, per_sample
 from sim.study.result import StudyResult
 from sim.study.summary import TextTable, bandwidth_rows, batch_rows, headline, plan_labels, views
@@ -23,6 +24,12 @@ def report_html(result: StudyResult, command: str) -> str:
         Section("What is extrapolated or infeasible", list(_limits(result))),
     ]
     return render(result.study.name, headline(result), sections, command)
+
+
+def map_svg(result: StudyResult) -> str:
+    """The crossover map of the study's first model and system as a file of its own."""
+    label, rows = next(views(result.table))
+    return figure_svg(crossover_map(rows), f"Fastest plan over batch and bandwidth, simulated: {label}.")
 
 
 def _reference_mbps(result: StudyResult) -> float:
