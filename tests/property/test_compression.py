@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 vision_transformer = pytest.importorskip("timm.models.vision_transformer")
 
 import numpy as np  # noqa: E402
-from hypothesis import given, settings  # noqa: E402
+from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from hypothesis.extra.numpy import arrays  # noqa: E402
 
@@ -344,7 +344,6 @@ def planned_steps(steps: Sequence[Any]) -> list[tuple[Any, ...]]:
     return planned
 
 
-@settings(deadline=None)
 @given(plans(), st.sampled_from(sorted(WIRE_BYTES)), st.sampled_from(sorted(MODELS)), st.integers(1, 3))
 def test_steps_and_bytes_on_the_wire_are_the_schedules(plan: Plan, wire_dtype: Any, pool: str, batch: int) -> None:
     plan = replace(plan, wire_dtype=wire_dtype)
@@ -362,7 +361,6 @@ def test_steps_and_bytes_on_the_wire_are_the_schedules(plan: Plan, wire_dtype: A
         assert recorders[rank].steps == planned_steps(steps)
 
 
-@settings(deadline=None)
 @given(plans(), st.integers(1, 3))
 def test_buffers_have_the_schedules_sizes(plan: Plan, batch: int) -> None:
     """What a runtime allocates beforehand is what arrives."""
@@ -378,7 +376,6 @@ def test_buffers_have_the_schedules_sizes(plan: Plan, batch: int) -> None:
                 assert step.message.nbytes == 4 * math.prod(rank.input_shape(batch, rank.rank))
 
 
-@settings(deadline=None)
 @given(plans(whole=True), st.sampled_from(sorted(MODELS)), seeds)
 def test_a_pass_with_a_segment_for_every_token_is_exact(plan: Plan, pool: str, seed: int) -> None:
     model, images_BCYX = MODELS[pool], random_tensor(seed, 2, 3, 12, 12)
@@ -390,13 +387,44 @@ def test_a_pass_with_a_segment_for_every_token_is_exact(plan: Plan, pool: str, s
     assert (given_BO - wanted_BO).norm() <= WIRE_ROUNDING * wanted_BO.norm()
 
 
+def repeated_pass(model: Any, rank: RankModel, images_BCYX: Any) -> Any:
+    """Segment Means by timm's own blocks: each mean is put in as often as it stands for a token, log n never enters."""
+    layout = rank.layout
+    spans = [layout.span(peer) for peer in range(len(layout.partition))]
+    x_BND = model.norm_pre(model._pos_embed(model.patch_embed(images_BCYX)))
+    for block in model.blocks:
+        own_tokens = [x_BND[:, span] for span in spans]
+        repeated = [
+            segment_means(own_BND, counts).repeat_interleave(torch.tensor(counts), dim=1)
+            for own_BND, counts in zip(own_tokens, layout.counts, strict=True)
+        ]
+        contexts = [
+            torch.cat([*repeated[:peer], own_BND, *repeated[peer + 1 :]], dim=1)
+            for peer, own_BND in enumerate(own_tokens)
+        ]
+        x_BND = torch.cat([block(context)[:, span] for context, span in zip(contexts, spans, strict=True)], dim=1)
+    return model.forward_head(model.norm(x_BND))
+
+
+@given(plans(), st.sampled_from(sorted(MODELS)), st.sampled_from(PREFIX_TOKENS), seeds)
+def test_a_pass_is_timms_own_over_the_means_repeated(plan: Plan, pool: str, prefix: Any, seed: int) -> None:
+    model, images_BCYX = MODELS[pool], random_tensor(seed, 2, 3, 12, 12)
+    if prefix == "apart" and plan.segments is not None:
+        fewest = min(3, max(plan.partition(TOKENS)))
+        plan = replace(plan, segments=max(plan.segments, fewest))
+    ranks = [RankModel(model, plan, rank, prefix=prefix) for rank in range(plan.devices)]
+    with torch.no_grad():
+        wanted_BO = repeated_pass(model, ranks[0], images_BCYX)
+
+    assert (run_in_process(ranks, images_BCYX) - wanted_BO).norm() <= WIRE_ROUNDING * wanted_BO.norm()
+
+
 SAME_PATCHES = {
     "averaged": small_model(pos_embed="none", class_token=False, global_pool="avg"),
     "apart": small_model(pos_embed="none"),
 }
 
 
-@settings(deadline=None)
 @given(plans(), st.sampled_from(PREFIX_TOKENS), seeds)
 def test_a_pass_over_an_image_of_equal_patches_is_exact_at_any_number_of_segments(
     plan: Plan, prefix: Any, seed: int
