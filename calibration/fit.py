@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares, nnls
 
 from calibration.observation import Observation
-from prism.cost import COEFFICIENTS, FORMS, CostModel, Driver
+from prism.cost import COEFFICIENTS, FORMS, CostModel, Driver, Form
 from prism.errors import InputError
 
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ def predict(model: CostModel, observation: Observation) -> float:
     )
 
 
-def fit_cost_model(observations: Sequence[Observation], form: str, driver: Driver) -> CostModel:
+def fit_cost_model(observations: Sequence[Observation], form: Form, driver: Driver) -> CostModel:
     """Fit the free coefficients of `form`, none of them negative.
 
     Raises:

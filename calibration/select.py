@@ -13,7 +13,7 @@ import numpy as np
 
 from calibration.fit import fit_cost_model, predict
 from calibration.observation import Observation
-from prism.cost import FORMS, CostModel, Driver
+from prism.cost import FORMS, CostModel, Driver, Form
 from prism.errors import InputError
 
 
@@ -21,7 +21,7 @@ from prism.errors import InputError
 class FormScore:
     """Error of one form on batch sizes left out in turn, in percent."""
 
-    form: str
+    form: Form
     rms_pct: float
     max_pct: float
     chosen: bool
@@ -55,7 +55,7 @@ def select_form(observations: Sequence[Observation], driver: Driver) -> Selectio
     )
 
 
-def _left_out_errors(observations: Sequence[Observation], form: str, driver: Driver) -> list[float]:
+def _left_out_errors(observations: Sequence[Observation], form: Form, driver: Driver) -> list[float]:
     errors = []
     for group in sorted({observation.group for observation in observations}):
         rest = [observation for observation in observations if observation.group != group]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from annotated_types import Ge, Le
 
 from prism.stored import Stored
 
@@ -14,13 +16,16 @@ if TYPE_CHECKING:
     Number = TypeVar("Number", float, NDArray[np.float64])
 
 Driver = Literal["GFLOP", "MB"]
+Form = Literal["affine", "power", "offset_power"]
 
 #: The forms a stage's cost may take. Each is `CostModel.seconds` with some coefficients held at the value given here.
-FORMS: dict[str, dict[str, float]] = {
+FORMS: dict[Form, dict[str, float]] = {
     "affine": {"exponent": 1.0},
     "power": {"fixed_s": 0.0},
     "offset_power": {},
 }
+#: No step takes longer; a file that says so is wrong.
+MAX_COST_S = 1e6
 COEFFICIENTS = ("fixed_s", "scale_s", "exponent")
 
 
@@ -40,15 +45,15 @@ class CostModel(Stored):
         valid_to: largest x that was measured.
     """
 
-    form: str
+    form: Form
     driver: Driver
-    fixed_s: float
-    scale_s: float
-    exponent: float
+    fixed_s: Annotated[float, Ge(0), Le(MAX_COST_S)]
+    scale_s: Annotated[float, Ge(0), Le(MAX_COST_S)]
+    exponent: Annotated[float, Ge(0), Le(3)]
     stderr: dict[str, float]
     covariance: tuple[tuple[float, ...], ...]
-    valid_from: float
-    valid_to: float
+    valid_from: Annotated[float, Ge(0)]
+    valid_to: Annotated[float, Ge(0)]
 
     def variable_seconds(self, x: Number) -> Number:
         """The part that grows with x, a number or an array; 0 at x = 0."""

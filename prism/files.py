@@ -27,6 +27,8 @@ def parse_json(type_: type[T], text: str | bytes, where: str) -> T:
         data = json.loads(text)
     except ValueError as error:
         raise InputError(f"{where}: not valid JSON ({error}); the file may be truncated") from None
+    except RecursionError:
+        raise InputError(f"{where}: JSON nested too deep for any file of Prism's") from None
     expected = getattr(type_, "format", None)
     if isinstance(expected, str):
         check_format(data, expected, where)

@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 
 from prism.errors import InputError
+from prism.units import check_range
+
+#: Shares are relative; anything beyond these is a slip.
+SHARES = (1e-6, 1e6)
 
 
 def split_evenly(count: int, parts: int) -> tuple[int, ...]:
@@ -26,11 +30,11 @@ def split_by_shares(count: int, shares: Sequence[float]) -> tuple[int, ...]:
     Ties in the remainder go to the lower rank.
 
     Raises:
-        InputError: a share that is not positive and finite, or fewer items than shares.
+        InputError: a share out of `SHARES`, or fewer items than shares.
     """
-    if not shares or any(not (math.isfinite(share) and share > 0) for share in shares):
-        raise InputError(f"shares {tuple(shares)} must be positive numbers, one a board")
-    if len(shares) > count:
+    for share in shares:
+        check_range("share", share, *SHARES)
+    if not 1 <= len(shares) <= count:
         raise InputError(f"cannot split {count} tokens into {len(shares)} parts; use between 1 and {count}")
     spare = count - len(shares)  # one token each is given out beforehand
     exact = [spare * share / sum(shares) for share in shares]

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from prism.errors import InputError, unknown
 from prism.partition import partition_tokens
 from prism.stored import Stored
+from prism.units import check_range
 
 Mode = Literal["local", "full_tensor", "segment_means"]
 WireDtype = Literal["float32", "float16"]
@@ -118,8 +119,7 @@ def segments_for_compression_rate(compression_rate: float, tokens: int, devices:
         InputError: no whole L comes within `CR_TOLERANCE` of it; the message names the nearest ones.
     """
     largest = max(partition_tokens(tokens, devices))
-    if not compression_rate > 0:
-        raise InputError(f"compression rate {compression_rate!r} must be a positive number")
+    check_range("compression rate", compression_rate, 1e-3, 1e6)
     exact = tokens / (compression_rate * devices)
     segments = min(max(round(exact), 1), largest)
     achieved = tokens / (segments * devices)

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from prism.cost import CostModel
+from annotated_types import Ge, Le
+
+from prism.cost import FORMS, CostModel
 from prism.errors import InputError
 from prism.files import parse_json, read_text, to_json
 from prism.plan import Mode, Plan
 from prism.scenario import Scenario
 from prism.schedule import Compute, Copy, Exchange, Schedule
 from prism.stored import Stored
-from prism.units import BYTES_PER_MB, FLOPS_PER_GFLOP, check_range
+from prism.units import BANDWIDTH_MBPS, BYTES_PER_MB, FLOPS_PER_GFLOP, check_range
 
 DEFAULT_PROFILE = "orin_nano_published"
 
@@ -25,8 +27,12 @@ class Board(Stored):
     """A board's name and memory. `reserved_bytes` is what the system and the runtime take before any model."""
 
     name: str
-    memory_bytes: int
-    reserved_bytes: int
+    memory_bytes: Annotated[int, Ge(0)]
+    reserved_bytes: Annotated[int, Ge(0)]
+
+    def __post_init__(self) -> None:
+        if self.reserved_bytes > self.memory_bytes:
+            raise InputError(f"board {self.name!r} reserves more than its {self.memory_bytes} bytes of memory")
 
     @property
     def usable_bytes(self) -> int:
@@ -45,7 +51,7 @@ class LinkModel(Stored):
     """
 
     transfer: CostModel
-    reference_bandwidth_mbps: float
+    reference_bandwidth_mbps: Annotated[float, Ge(BANDWIDTH_MBPS[0]), Le(BANDWIDTH_MBPS[1])]
     relay: bool = False
 
     def airtime_s(self, nbytes: float, bandwidth_mbps: float) -> float:
@@ -63,9 +69,9 @@ class LinkModel(Stored):
 class StagePower(Stored):
     """Power of a working board by what it is doing, in watts, within the scope that the profile names."""
 
-    compute_w: float
-    staging_w: float
-    communication_w: float
+    compute_w: Annotated[float, Ge(0)]
+    staging_w: Annotated[float, Ge(0)]
+    communication_w: Annotated[float, Ge(0)]
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ class PowerModel(Stored):
     """Stage powers by mode, the idle power of a board that takes no part, and what the figures cover."""
 
     by_mode: dict[Mode, StagePower]
-    idle_w: float
-    boards: int
+    idle_w: Annotated[float, Ge(0)]
+    boards: Annotated[int, Ge(1), Le(64)]
     scope: str
 
 
@@ -90,6 +96,12 @@ class Validity(Stored):
     exchange: tuple[str, ...]
     input_distribution: tuple[str, ...]
     wire_dtype: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "bandwidth_mbps"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise InputError(f"validity: {name} runs backwards, from {low:g} to {high:g}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,15 @@ class SystemProfile(Stored):
     assumed: tuple[str, ...]
     format: Literal["prism.profile/1"] = "prism.profile/1"
 
+    def __post_init__(self) -> None:
+        for stage, model in self.cost_models().items():
+            driver = "GFLOP" if stage.startswith("compute") else "MB"
+            if model.driver != driver:
+                raise InputError(f"cost model {stage!r} is driven by {model.driver}, must be {driver}")
+            for name, value in FORMS[model.form].items():
+                if getattr(model, name) != value:
+                    raise InputError(f"cost model {stage!r} of form {model.form!r} must have {name} = {value:g}")
+
     def cost_models(self) -> dict[str, CostModel]:
         """Every cost model by its name in `Provenance.rms_residual_pct`."""
         compute = {f"compute {mode}": model for mode, model in self.compute.items()}
@@ -157,10 +178,13 @@ def load_profile(name_or_path: str) -> SystemProfile:
     if name_or_path in shipped:
         text = (files("prism") / "profiles" / f"{name_or_path}.json").read_text(encoding="utf-8")
         return parse_json(SystemProfile, text, f"shipped profile {name_or_path}")
-    path = Path(name_or_path)
-    if not path.exists():
-        raise InputError(f"no profile {name_or_path!r}; shipped are {', '.join(shipped)}; or give a file's path")
-    return parse_json(SystemProfile, read_text(path), str(path))
+    try:
+        text = read_text(Path(name_or_path))
+    except InputError as error:
+        raise InputError(
+            f"no profile of that name ({', '.join(shipped)} is shipped) and no such file: {error}"
+        ) from None
+    return parse_json(SystemProfile, text, name_or_path)
 
 
 def shipped_profiles() -> tuple[str, ...]:

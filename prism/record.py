@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, MinLen
 
 from prism.catalogue import shape_of
 from prism.errors import InputError
@@ -27,23 +29,23 @@ STAGES = ("compute", "staging", "communication")
 class Span(Stored):
     """One step of a rank on the pass's time axis, which starts when the terminal device accepts the batch."""
 
-    rank: int
+    rank: Annotated[int, Ge(0)]
     name: str
     stage: SpanStage
     block: int | None
     start_s: float
     end_s: float
-    nbytes: int = 0
+    nbytes: Annotated[int, Ge(0)] = 0
 
 
 @dataclass(frozen=True)
 class RankTimes(Stored):
     """How one rank spent a pass, in seconds. Communication is transfer and waiting for the peer together."""
 
-    compute_s: float
-    staging_s: float
-    transfer_s: float
-    waiting_s: float
+    compute_s: Annotated[float, Ge(0)]
+    staging_s: Annotated[float, Ge(0)]
+    transfer_s: Annotated[float, Ge(0)]
+    waiting_s: Annotated[float, Ge(0)]
 
     @property
     def communication_s(self) -> float:
@@ -62,7 +64,7 @@ class RankTimes(Stored):
 class Energy(Stored):
     """Joules per board, rank 0 first, boards that take no part last, and what the figures cover."""
 
-    boards_j: tuple[float, ...]
+    boards_j: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(1)]
     scope: str
 
     @property
@@ -91,11 +93,11 @@ class Measurement(Stored):
     batch: int
     bandwidth_mbps: float
     plan: Plan
-    total_s: float
-    ranks: tuple[RankTimes, ...]
+    total_s: Annotated[float, Gt(0)]
+    ranks: Annotated[tuple[RankTimes, ...], MinLen(1)]
     reverse_bandwidth_mbps: float | None = None
     energy: Energy | None = None
-    runs: int = 1
+    runs: Annotated[int, Ge(1)] = 1
     extrapolated: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)
@@ -128,9 +130,14 @@ def read_measurements(path: Path) -> list[Measurement]:
 
 
 def _parse_lines(text: str, path: Path) -> Iterator[Measurement]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield parse_json(Measurement, line, f"{path}:{number}")
+            record = parse_json(Measurement, line, f"{path}:{number}")
+            try:
+                record.scenario.schedule()
+            except InputError as error:
+                raise InputError(f"{path}:{number}: {error}") from None
+            yield record
 
 
 def write_measurements(path: Path, records: Iterable[Measurement]) -> None:

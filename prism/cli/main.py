@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -20,12 +21,16 @@ INTERRUPTED = 130
 
 
 @click.group(
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input. Each command takes --json; its --help has an example.",
 )
 @click.version_option(__version__, prog_name="prism")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Is it worth splitting this Transformer over several boards, how, and when?"""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for command in (study, simulate, validate, calibrate):
@@ -41,6 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = BAD_INPUT
     except click.ClickException as error:
         say(f"error: {error.format_message()}")
+        code = BAD_INPUT
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read the output has had enough; nothing to flush at exit
+        code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        say(f"error: the output cannot be written ({error.strerror}); free space or print elsewhere")
         code = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         say("interrupted: no file was left half-written")

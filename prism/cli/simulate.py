@@ -156,8 +156,10 @@ def _jitter(variation: float | None, seed: int | None) -> Any:
         return None
     import numpy as np
 
+    from prism.units import check_range
     from sim.jitter import lognormal_jitter
 
+    check_range("seed", seed or 0, 0, 2**63)
     return lognormal_jitter(np.random.default_rng(seed), variation)
 
 

@@ -104,7 +104,7 @@ def _block_problems(name: str, block: nn.Module, dim: int) -> Iterator[str]:
     yield from _kind(f"{name}.attn", attention, Attention)
     assert isinstance(attention, Attention)
     yield from _kind(f"{name}.attn.qkv", attention.qkv, nn.Linear)
-    if attention.gate is not None:
+    if getattr(attention, "gate", None) is not None:  # timm before 1.0.31 has no gated Attention
         yield f"{name}.attn is gated; supported is plain Attention without a gate"
     if attention.num_heads * attention.head_dim != dim:
         yield f"{name}.attn is {attention.num_heads * attention.head_dim} wide; supported is the embedding width {dim}"

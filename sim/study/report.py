@@ -92,7 +92,7 @@ def _inputs(profile: SystemProfile) -> Iterator[Block]:
                 f"{model.exponent:.3f}",
                 model.driver,
                 f"{model.valid_from:.3g} to {model.valid_to:.3g}",
-                f"{provenance.rms_residual_pct[stage]:.1f}",
+                f"{provenance.rms_residual_pct[stage]:.1f}" if stage in provenance.rms_residual_pct else "-",
             ]
             for stage, model in profile.cost_models().items()
         ],
