@@ -30,7 +30,7 @@ def embed_tokens(model: VisionTransformer, images_BCYX: Tensor, tokens: slice) -
     Raises:
         InputError: images of another size.
     """
-    size, channels = model.patch_embed.img_size, model.in_chans
+    size, channels = model.patch_embed.img_size, model.patch_embed.proj.in_channels
     if images_BCYX.ndim != 4 or tuple(images_BCYX.shape[1:]) != (channels, *size):
         raise InputError(
             f"images of shape {tuple(images_BCYX.shape)} do not suit the model; "

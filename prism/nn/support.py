@@ -39,7 +39,7 @@ def shape_of_model(model: nn.Module) -> TransformerShape:
         image_size=patch_embed.img_size[0],
         patch_size=patch_embed.patch_size[0],
         prefix_tokens=vit.num_prefix_tokens,
-        channels=vit.in_chans,
+        channels=patch_embed.proj.in_channels,
         classes=vit.num_classes,
         pool=_POOLS[vit.global_pool],
     )
