@@ -17,6 +17,12 @@ NOISE = 0.15
 """A ratio farther than this from 1 is no noise."""
 
 
+PLAN: tuple[tuple[Direction, int], ...] = tuple(
+    (direction, size) for size in (*FIT_BYTES, *JUDGED_BYTES) for direction in DIRECTIONS
+)
+"""What one round sends. Sizes and directions alternate, so that what disturbs the machine for a while hits them all."""
+
+
 class Link(Protocol):
     """One end of a connection over the link under test, with a peer that answers at the other."""
 
@@ -34,7 +40,7 @@ def self_test(
     segment_bytes: int = SEGMENT_BYTES,
     provenance: dict[str, str] | None = None,
     repeats: int = REPEATS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> SelfTest:
     """Send 30, 60 and 300 KB each way and both ways at once, each after 50 ms idle, and judge the medians.
 
@@ -46,20 +52,18 @@ def self_test(
         segment_bytes: payload of a full segment, for reckoning.
         provenance: how the link was made, kept with the verdict.
         repeats: messages of each size and direction; noise makes it up to three times as many.
-        progress: called with messages sent, and messages to send as far as is known.
+        progress: called after each message; there are `repeats * len(PLAN)` unless noise asks for more.
 
     Returns:
         The verdict; `refusal` is None for a link that does what its rate says.
     """
-    plan = [(direction, size) for size in (*FIT_BYTES, *JUDGED_BYTES) for direction in DIRECTIONS]
     samples: list[Sample] = []
     for round_ in range(repeats * PATIENCE):
         if round_ == repeats:
             verdict = judge(samples, rate_mbps)
             if verdict.ok or verdict.worst > NOISE:
                 break
-        total = len(plan) * (repeats if round_ < repeats else repeats * PATIENCE)
-        for direction, size in plan:
+        for direction, size in PLAN:
             before = wire_counter() if wire_counter else 0.0
             seconds = link.send(
                 size if direction != "reverse" else 0, size if direction != "forward" else 0, idle_s=IDLE_S
@@ -67,7 +71,7 @@ def self_test(
             wire = wire_counter() - before if wire_counter else _reckoned(direction, size, half_duplex, segment_bytes)
             samples.append(Sample(direction, size, wire, seconds))
             if progress:
-                progress(len(samples), total)
+                progress()
     return judge(samples, rate_mbps, provenance=provenance, wire_bytes_counted=wire_counter is not None)
 
 

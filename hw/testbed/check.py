@@ -29,7 +29,7 @@ def check(
     server: int = 1,
     client: int = 0,
     repeats: int = REPEATS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> SelfTest:
     """Test the link between two ranks of an open testbed. Nothing else should be sent meanwhile.
 

@@ -33,9 +33,10 @@ class LoopbackTestbed(Bed):
         self._check(rank)
 
     def provenance(self) -> dict[str, str]:
-        return self._common_provenance() | {
+        return {
             "method": "loopback, sockets paced by the ranks themselves",
             "duplex": "full: each direction has the rate for itself",
+            **self._common_provenance(),
         }
 
     def _build(self) -> None:

@@ -94,13 +94,14 @@ class Testbed(Bed):
 
     def provenance(self) -> dict[str, str]:
         bucket = self.bucket
-        return self._common_provenance() | {
+        return {
             "method": "network namespaces, one tbf for all directions",
             "burst_bytes": str(bucket.burst_bytes),
             "limit_bytes": str(bucket.limit_bytes),
             "gso_bytes": str(namespaces.GSO_BYTES),
             "duplex": "half",
             "congestion_control": self.congestion_control,
+            **self._common_provenance(),
         }
 
     def _build(self) -> None:

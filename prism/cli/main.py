@@ -13,6 +13,7 @@ from prism.cli.calibrate import calibrate
 from prism.cli.output import say
 from prism.cli.simulate import simulate
 from prism.cli.study import study
+from prism.cli.testbed import testbed
 from prism.cli.validate import validate
 from prism.errors import InputError
 
@@ -33,7 +34,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (study, simulate, validate, calibrate):
+for command in (study, simulate, validate, calibrate, testbed):
     cli.add_command(command)
 
 
