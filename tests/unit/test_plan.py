@@ -96,6 +96,12 @@ def test_a_rate_that_no_number_of_segments_gives_names_the_rounding_and_both_nei
     assert "49.25 (L = 2)" in text
 
 
+def test_a_rate_more_than_a_percent_off_is_refused() -> None:
+    """L = 10 gives CR 9.85: within a percent of 9.9, not of 10."""
+    with pytest.raises(InputError, match=r"it would round to L = 10, CR 9\.85"):
+        segments_for_compression_rate(10.0, N, 2)
+
+
 @pytest.mark.parametrize("rate", [0.0, -3.3, float("nan"), float("inf"), 1e-320])
 def test_absurd_rates_are_refused(rate: float) -> None:
     with pytest.raises(InputError, match="compression rate"):

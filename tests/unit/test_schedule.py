@@ -46,9 +46,13 @@ def test_three_boards_send_to_each_other() -> None:
 
 
 def test_where_the_first_exchange_is_skipped_means_of_the_others_are_made_on_the_spot() -> None:
-    steps = build_schedule(SMALL, Plan("segment_means", 2, 2, first_exchange=False), 1).ranks[1]
-    compress = [step for step in steps if isinstance(step, Compute) and step.name == "compress" and step.block == 0]
-    assert [step.flops for step in compress] == [5 * SMALL.dim]  # the other board's 5 tokens
+    schedule = build_schedule(SMALL, Plan("segment_means", 2, 2, first_exchange=False, shares=(1.0, 4.0)), 1)
+    assert schedule.partition == (3, 7)
+    compressed = [
+        [step.flops for step in steps if isinstance(step, Compute) and step.name == "compress" and step.block == 0]
+        for steps in schedule.ranks
+    ]
+    assert compressed == [[7 * SMALL.dim], [3 * SMALL.dim]]
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1_000_001])
