@@ -45,8 +45,9 @@ with socket.create_connection((peer, 7000), timeout=float(sys.argv[2])) as conne
     print(connection.recv(16).decode(), connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).decode())
 """
 OWNER = """
-import sys, time
+import signal, time
 from hw.testbed import Testbed
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
 bed = Testbed(2, 400)
 with bed:
     bed.spawn(0, ["sh", "-c", "sleep 300 & setsid sleep 300"])
@@ -310,16 +311,22 @@ class Owner:
         return namespaces_of(self.prefix) == [] and not any(one is not None and one.alive for one in self.inside)
 
 
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    opened = Owner(tmp_path)
+    yield opened
+    opened.process.kill()
+    opened.process.wait(PATIENCE_S)
+
+
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
-def test_a_killed_owner_leaves_nothing(tmp_path: Path, how: str) -> None:
-    owner = Owner(tmp_path)
+def test_a_killed_owner_leaves_nothing(owner: Owner, how: str) -> None:
     owner.process.send_signal(signal.Signals[how])
     owner.process.wait(PATIENCE_S)
     assert eventually(owner.all_gone)
 
 
-def test_what_owner_and_guard_leave_when_both_are_killed_goes_at_the_next_start(tmp_path: Path) -> None:
-    owner = Owner(tmp_path)
+def test_what_owner_and_guard_leave_when_both_are_killed_goes_at_the_next_start(owner: Owner) -> None:
     assert owner.guard is not None
     os.kill(owner.guard.pid, 9)
     assert eventually(lambda: owner.guard is not None and not owner.guard.alive)
