@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection
 
-from hw.link.sockets import congestion_control, pace, segment_bytes, set_congestion_control, tcp_sockets
+from hw.link.sockets import LOSS_BASED, congestion_control, pace, segment_bytes, set_congestion_control, tcp_sockets
 from hw.link.wire import payload_efficiency
 from prism.errors import InputError
 from prism.units import BITS_PER_MEGABIT
@@ -21,12 +21,12 @@ class PacedSockets:
 
     Args:
         peers: addresses whose connections are paced; None for all of this process.
-        congestion_control: set on each of them; BBR would pace by its own estimate below the cap.
+        congestion_control: set on each of them; None for the first of `LOSS_BASED` that there is.
     """
 
-    def __init__(self, peers: Collection[str] | None = None, congestion_control: str = "cubic") -> None:
+    def __init__(self, peers: Collection[str] | None = None, congestion_control: str | None = None) -> None:
         self._peers = None if peers is None else frozenset(peers)
-        self._congestion_control = congestion_control
+        self._wanted = (congestion_control,) if congestion_control else LOSS_BASED
         self._bandwidth_mbps: float | None = None
         self._sockets = 0
         self._in_force: set[str] = set()
@@ -42,7 +42,7 @@ class PacedSockets:
                 whom = "any peer" if self._peers is None else ", ".join(sorted(self._peers))
                 raise InputError(f"no TCP connection to {whom} to pace; throttle after the group is built")
             for connection in connections:
-                set_congestion_control(connection, self._congestion_control)
+                set_congestion_control(connection, *self._wanted)
                 share = payload_efficiency(segment_bytes(connection))
                 pace(connection, bandwidth_mbps * BITS_PER_MEGABIT / 8 * share)
             self._in_force = {congestion_control(connection) for connection in connections}

@@ -14,7 +14,7 @@ import sys
 import time
 
 from hw.link.pacing import PacedSockets
-from hw.link.sockets import segment_bytes, set_congestion_control
+from hw.link.sockets import LOSS_BASED, segment_bytes, set_congestion_control
 
 _REQUEST = struct.Struct("!II")
 _DONE = b"k"
@@ -89,7 +89,7 @@ class Probe:
 def prepare(connection: socket.socket) -> None:
     """No waiting for more to send, and a congestion control that does not probe by itself."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    set_congestion_control(connection, "cubic")
+    set_congestion_control(connection, *LOSS_BASED)
 
 
 def _serve_one(address: str, pace_mbps: float | None) -> None:

@@ -17,6 +17,10 @@ from prism.errors import InputError
 
 SO_MAX_PACING_RATE = 47
 UNPACED = 2**64 - 1
+LOSS_BASED = ("cubic", "reno")
+"""Congestion controls that send as fast as they are let; BBR would pace by its own estimate. Some kernels keep cubic,
+everyone's default, for root: then reno."""
+
 _NAME_BYTES = 16
 
 
@@ -44,22 +48,24 @@ def congestion_control(connection: socket.socket) -> str:
     return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _NAME_BYTES).rstrip(b"\0").decode()
 
 
-def set_congestion_control(connection: socket.socket, name: str) -> None:
-    """Set a connection's congestion control.
+def set_congestion_control(connection: socket.socket, *names: str) -> None:
+    """Set a connection's congestion control to the first of these that this kernel lets this user have.
 
     Raises:
-        InputError: the kernel does not have it, or keeps it for root.
+        InputError: none of them.
     """
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
-    except OSError as error:
-        allowed = _read("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
-        available = _read("/proc/sys/net/ipv4/tcp_available_congestion_control")
-        why = "is kept for root" if error.errno == errno.EPERM else "is not in this kernel"
-        raise InputError(
-            f"congestion control {name!r} {why}; available: {available or 'unknown'}; without root: "
-            f"{allowed or 'unknown'} (sysctl net.ipv4.tcp_allowed_congestion_control)"
-        ) from None
+    refused = []
+    for name in names:
+        why_not = _why_not(connection, name)
+        if why_not is None:
+            return
+        refused.append(f"{name} {why_not}")
+    allowed = _read("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+    available = _read("/proc/sys/net/ipv4/tcp_available_congestion_control")
+    raise InputError(
+        f"congestion control: {', '.join(refused)}; available: {available or 'unknown'}; without root: "
+        f"{allowed or 'unknown'} (sysctl net.ipv4.tcp_allowed_congestion_control)"
+    )
 
 
 def pace(connection: socket.socket, bytes_per_s: float | None) -> None:
@@ -104,6 +110,15 @@ def _tcp_peer(connection: socket.socket) -> str | None:
     except OSError:  # listening, or not connected any more
         return None
     return address.removeprefix("::ffff:")
+
+
+def _why_not(connection: socket.socket, congestion: str) -> str | None:
+    """None if the congestion control was set."""
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+    except OSError as error:
+        return "is kept for root" if error.errno == errno.EPERM else "is not in this kernel"
+    return None
 
 
 def _read(path: str) -> str:

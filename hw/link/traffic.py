@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from hw.link.bucket import TokenBucket
-from hw.link.sockets import congestion_control, set_congestion_control, tcp_sockets
+from hw.link.sockets import LOSS_BASED, congestion_control, set_congestion_control, tcp_sockets
 from hw.link.tools import ToolFailed, run_tool
 from prism.errors import InputError
 
@@ -24,7 +24,7 @@ class TrafficControl:
         burst_bytes: what passes unshaped after an idle time; None for the smallest that the rate allows.
         delay_ms: added to every packet; 0 for none.
         peers: addresses whose connections get the congestion control; None for all of this process.
-        congestion_control: set on each of them.
+        congestion_control: set on each of them; None for the first of `LOSS_BASED` that there is.
 
     Raises:
         InputError: no such interface, or someone else's qdisc is on it.
@@ -37,13 +37,13 @@ class TrafficControl:
         burst_bytes: int | None = None,
         delay_ms: float = 0.0,
         peers: Collection[str] | None = None,
-        congestion_control: str = "cubic",
+        congestion_control: str | None = None,
     ) -> None:
         self.interface = interface
         self._burst_bytes = burst_bytes
         self._delay_ms = delay_ms
         self._peers = None if peers is None else frozenset(peers)
-        self._congestion_control = congestion_control
+        self._wanted = (congestion_control,) if congestion_control else LOSS_BASED
         self._bucket: TokenBucket | None = None
         self._in_force: set[str] = set()
         root = self._root()
@@ -80,7 +80,7 @@ class TrafficControl:
         self._bucket = bucket
         with tcp_sockets(self._peers) as connections:
             for connection in connections:
-                set_congestion_control(connection, self._congestion_control)
+                set_congestion_control(connection, *self._wanted)
             self._in_force = {congestion_control(connection) for connection in connections}
 
     def provenance(self) -> dict[str, str]:

@@ -95,8 +95,13 @@ def test_congestion_control_is_set_per_connection(pair: tuple[socket.socket, soc
 def test_an_unknown_congestion_control_is_refused_with_those_there_are(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    with pytest.raises(InputError, match=r"'nosuch' is not in this kernel; available: .*reno"):
+    with pytest.raises(InputError, match=r"nosuch is not in this kernel; available: .*reno"):
         set_congestion_control(pair[0], "nosuch")
+
+
+def test_the_first_congestion_control_that_can_be_had_is_taken(pair: tuple[socket.socket, socket.socket]) -> None:
+    set_congestion_control(pair[0], "nosuch", "reno", "neither")
+    assert congestion_control(pair[0]) == "reno"
 
 
 def test_paced_sockets_pace_frames_and_say_what_they_did(pair: tuple[socket.socket, socket.socket]) -> None:
