@@ -130,6 +130,18 @@ def test_pulls_have_mean_zero_and_variance_one(form: Form) -> None:
         assert abs(pull.var(ddof=1) - variance) < 4 * variance * np.sqrt(2 / REPLICATIONS), name
 
 
+def test_standard_errors_are_the_textbooks_for_a_linear_fit() -> None:
+    """s^2 (X'X)^-1 with s^2 = residual sum of squares / (rows - coefficients), rows divided by what was measured."""
+    rows = rows_of(TRUTH["affine"], BATCHES, list(np.random.default_rng(8).normal(0.0, 0.02, len(BATCHES))))
+    model = fit_cost_model(rows, "affine", "GFLOP")
+    X = np.array([[12 / row.seconds, 12 * row.terms[0].x / row.seconds] for row in rows])
+    coefficients, (rss,), *_ = np.linalg.lstsq(X, np.ones(len(rows)), rcond=None)
+    covariance = rss / (len(rows) - 2) * np.linalg.inv(X.T @ X)
+    assert [model.fixed_s, model.scale_s] == pytest.approx(list(coefficients), rel=1e-6)
+    assert np.array(model.covariance) == pytest.approx(covariance, rel=1e-5)
+    assert list(model.stderr.values()) == pytest.approx(list(np.sqrt(np.diag(covariance))), rel=1e-5)
+
+
 def test_the_covariance_is_that_of_the_standard_errors() -> None:
     rng = np.random.default_rng(5)
     model = fit_cost_model(rows_of(TRUTH["offset_power"], BATCHES, list(rng.normal(0, 0.02, 6))), "offset_power", "MB")

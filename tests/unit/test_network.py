@@ -82,6 +82,14 @@ def test_one_connection_carries_one_message_after_the_other() -> None:
     assert wire.started == {A: 0.0, B: 5.0}
 
 
+def test_messages_that_wait_for_a_connection_keep_their_order() -> None:
+    blocks: list[MessageKey] = [(0, 1, block) for block in range(4)]
+    wire = Wire(dict.fromkeys(blocks, 2.0))
+    wire.expect(0.0, *blocks)
+    wire.offer(0.0, *blocks)
+    assert wire.run() == dict(zip(blocks, (2.0, 4.0, 6.0, 8.0), strict=True))
+
+
 def test_order_on_a_connection_is_that_of_starting_and_not_of_sending() -> None:
     """B is expected first; A, sent before it, is still parked with its sender."""
     wire = Wire({A: 5.0, B: 1.0})

@@ -52,6 +52,10 @@ def test_one_value_a_list_and_a_range_say_the_same(tmp_path: Path) -> None:
     assert points_of(ranges, tmp_path) == one
 
 
+def test_a_value_given_twice_counts_once(tmp_path: Path) -> None:
+    assert study_of("[sweep]\nbatch = [8, 1, 8]\n", tmp_path).sweep["batch"] == (8, 1)
+
+
 def test_a_range_holds_both_ends(tmp_path: Path) -> None:
     study = study_of(
         "[sweep]\nbandwidth_mbps = {from = 0.1, to = 0.7, step = 0.1}\nbatch = {from=1,to=4,step=1}\n", tmp_path

@@ -46,6 +46,16 @@ def test_the_gates_are_the_agreed_ones(validation: Validation) -> None:
     assert len(closed) >= 8
 
 
+def test_each_gate_judges_the_figure_it_is_named_for(validation: Validation) -> None:
+    values = {gate.name: gate.value for gate in validation.gates}
+    for mode, summary in validation.modes.items():
+        assert values[f"{mode}: MAPE of left-out batches"] == summary.total.mape_pct
+        assert values[f"{mode}: worst left-out batch"] == summary.total.max_pct
+    for gain in validation.gains:
+        off = abs(gain.simulated_latency_pct - gain.published_latency_pct)
+        assert values[f"batch {gain.batch}: latency gain"] == pytest.approx(off)
+
+
 def test_a_gate_passes_up_to_its_limit_and_not_on_nan() -> None:
     assert Gate("g", 2.0, 2.0, "%").passed
     assert not Gate("g", 2.0000001, 2.0, "%").passed
