@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 # CI tests every Python. Elsewhere those that the machine lacks are named and skipped.
 PYTHONS := 3.10 3.11 3.12 3.13
