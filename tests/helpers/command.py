@@ -20,7 +20,9 @@ PRISM = (sys.executable, "-m", "prism.cli.main")
 
 
 def child_environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error", "MPLBACKEND": "Agg"}
+    """A user's: no setting of the machine that runs the tests changes how Python buffers or warns."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return plain | {"PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error", "MPLBACKEND": "Agg"}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ main(sys.argv[2:])
 
 #: Runs the command, and stops in the middle of writing a text file until it is interrupted.
 STOPPED_MID_WRITE = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests themselves run in the background
 whole = pathlib.Path.write_text
 def half(path, text, **options):
     whole(path, text[: len(text) // 2], **options)
