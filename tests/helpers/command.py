@@ -22,7 +22,9 @@ PRISM = (sys.executable, "-m", "prism.cli.main")
 def child_environment() -> dict[str, str]:
     """A user's: no setting of the machine that runs the tests changes how Python buffers or warns."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return plain | {"PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error", "MPLBACKEND": "Agg"}
+    # Byte code would be written too, and cut off, where a test limits the size of files.
+    ours = {"PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg"}
+    return plain | ours
 
 
 @dataclass(frozen=True)
