@@ -235,7 +235,10 @@ def _faster(model: CostModel, times: float) -> CostModel:
 
 def extrapolations(profile: SystemProfile, scenario: Scenario) -> tuple[str, ...]:
     """Each way in which `scenario` lies outside what `profile` was measured on; empty if it lies inside."""
-    return tuple(_outside_cases(profile.validity, scenario)) + tuple(_outside_costs(profile, scenario.schedule()))
+    relayed = profile.link.relay and scenario.plan.mode != "local"
+    relay = ("relay through an access point (measured: one rate for the whole way)",) if relayed else ()
+    costs = _outside_costs(profile, scenario.schedule())
+    return (*_outside_cases(profile.validity, scenario), *relay, *costs)
 
 
 def _outside_cases(valid: Validity, scenario: Scenario) -> Iterator[str]:

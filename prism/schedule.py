@@ -137,8 +137,8 @@ class _Pass:
     def steps(self, rank: int) -> Iterator[Step]:
         exchanges = self._exchange_blocks()
         yield from self._control(rank)
-        yield from self._post(rank, exchanges[:1])
         yield from self._distribution(rank)
+        yield from self._post(rank, exchanges[:1])  # after the input, which must not queue behind an exchange
         yield from self._embedding(rank)
         for block in range(self.shape.depth):
             if block in exchanges:

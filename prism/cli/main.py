@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,7 +42,10 @@ for command in (study, simulate, validate, calibrate, testbed):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), prog_name="prism", standalone_mode=False)
+        with cli.make_context("prism", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
     except InputError as error:
         say(f"error: {error}")
         code = BAD_INPUT
@@ -49,17 +53,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say(f"error: {error.format_message()}")
         code = BAD_INPUT
     except BrokenPipeError:
-        sys.stdout = None  # whoever read the output has had enough; nothing to flush at exit
+        _discard_output()  # whoever read it has had enough
         code = 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
+        _discard_output()
         say(f"error: the output cannot be written ({error.strerror}); free space or print elsewhere")
         code = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         say("interrupted: no file was left half-written")
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _discard_output() -> None:
+    """What is left to flush at exit goes nowhere instead of failing once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def study(study_file: Path | None, out: Path, as_json: bool) -> None:
 
     Writes results.csv, report.html and map.svg (the fastest plan over batch and bandwidth) into the folder --out.
     """
+    from prism.errors import InputError
     from prism.files import atomic_path, write_text
     from prism.profile import load_profile
     from sim.study.report import map_svg, report_html
@@ -32,15 +33,20 @@ def study(study_file: Path | None, out: Path, as_json: bool) -> None:
     from sim.study.summary import study_summary
 
     plan = Study() if study_file is None else load_study(study_file)
-    profile = load_profile(plan.profile)
-    points = plan.points()
+    try:
+        profile = load_profile(plan.profile)
+        points = plan.points()
+    except InputError as error:
+        raise InputError(f"{study_file}: {error}" if study_file else str(error)) from None
     with progress("simulating", len(points)) as advance:
         result = run_study(plan, profile, points, advance)
     command = f"prism study {study_file}" if study_file else "prism study"
     table_path, report_path = out / "results.csv", out / "report.html"
     with atomic_path(table_path) as temporary:
         result.table.to_csv(temporary, index=False)
-    write_text(out / "map.svg", map_svg(result))
+    picture = map_svg(result)
+    if picture is not None:
+        write_text(out / "map.svg", picture)
     write_text(report_path, report_html(result, command))
     if as_json:
         print_json(study_summary(result) | {"table": str(table_path), "report": str(report_path)})

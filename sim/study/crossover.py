@@ -19,6 +19,8 @@ from sim.study.spec import Point
 
 #: Bandwidths between which a crossover is looked for.
 SEARCH_MBPS = (1.0, 10_000.0)
+#: Every batch size up to here is tried; beyond it those of the study, with bisection between them.
+EVERY_BATCH_TO = 64
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,17 @@ class BandwidthCrossover:
 
 @dataclass(frozen=True)
 class BatchCrossover:
-    """The smallest batch at which a plan beats local execution at a bandwidth; None where none up to `searched_to`."""
+    """The batches at which a plan beats local execution at a bandwidth: from `batch` to `until`.
+
+    `batch` is None where there is none up to `searched_to`, `until` is None where the plan still wins there.
+    """
 
     model: str
     plan: Plan
     speedup: Speedup
     bandwidth_mbps: float
     batch: int | None
+    until: int | None
     searched_to: int
 
 
@@ -67,14 +73,18 @@ class CrossoverSolver:
         )
 
     def batches(self, points: Sequence[Point]) -> tuple[BatchCrossover, ...]:
-        """One crossover for each distributed plan and bandwidth in `points`, between the smallest and largest batch."""
-        grid = sorted({point.scenario.batch for point in points})
+        """One crossover for each distributed plan and bandwidth in `points`, up to the largest batch."""
+        largest = max(point.scenario.batch for point in points)
+        every = range(1, min(largest, EVERY_BATCH_TO) + 1)
+        candidates = sorted({*every, *(point.scenario.batch for point in points)})
         cases = dict.fromkeys(
             (point.scenario.shape, point.scenario.plan, point.speedup, point.scenario.bandwidth_mbps)
             for point in _distributed(points)
         )
         return tuple(
-            BatchCrossover(shape.name, plan, speedup, mbps, self._batch(shape, plan, speedup, mbps, grid), grid[-1])
+            BatchCrossover(
+                shape.name, plan, speedup, mbps, *self._batch(shape, plan, speedup, mbps, candidates), largest
+            )
             for shape, plan, speedup, mbps in cases
         )
 
@@ -90,17 +100,22 @@ class CrossoverSolver:
         return math.exp(brentq(loss, slowest, fastest, xtol=1e-6))
 
     def _batch(
-        self, shape: TransformerShape, plan: Plan, speedup: Speedup, mbps: float, grid: Sequence[int]
-    ) -> int | None:
+        self, shape: TransformerShape, plan: Plan, speedup: Speedup, mbps: float, candidates: Sequence[int]
+    ) -> tuple[int | None, int | None]:
+        """First and last winning batch. Candidates bracket a change, bisection between two of them finds it."""
+
         def wins(batch: int) -> bool:
             return self._loss_s(Scenario(shape, batch, mbps, plan), speedup) <= 0
 
-        losing = 0  # the grid brackets the first change, bisection finds it
-        for batch in grid:
-            if wins(batch):
-                return _first(wins, losing, batch)
-            losing = batch
-        return None
+        first: int | None = None
+        before = 0
+        for batch in candidates:
+            if first is None and wins(batch):
+                first = _first(wins, before, batch)
+            elif first is not None and not wins(batch):
+                return first, _first(lambda value: not wins(value), before, batch) - 1
+            before = batch
+        return first, None
 
     def _loss_s(self, scenario: Scenario, speedup: Speedup) -> float:
         """How much longer the plan takes than local execution; a plan that does not fit in memory never ends."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import pandas as pd
+
 from prism.profile import SystemProfile
 from prism.report.page import Block, Listing, Paragraph, Section, Table, plot, render
 from prism.report.plot import figure_svg
@@ -26,10 +28,17 @@ def report_html(result: StudyResult, command: str) -> str:
     return render(result.study.name, headline(result), sections, command)
 
 
-def map_svg(result: StudyResult) -> str:
-    """The crossover map of the study's first model and system as a file of its own."""
-    label, rows = next(views(result.table))
+def map_svg(result: StudyResult) -> str | None:
+    """The crossover map of the study's first model and system as a file of its own; None where no plan fits."""
+    feasible = next(_feasible_views(result), None)
+    if feasible is None:
+        return None
+    label, rows = feasible
     return figure_svg(crossover_map(rows), f"Fastest plan over batch and bandwidth, simulated: {label}.")
+
+
+def _feasible_views(result: StudyResult) -> Iterator[tuple[str, pd.DataFrame]]:
+    yield from views(result.table[result.table["feasible"]])
 
 
 def _reference_mbps(result: StudyResult) -> float:
@@ -44,14 +53,14 @@ def _maps(result: StudyResult) -> Iterator[Block]:
         f"Simulated with profile {result.profile.name}; input distribution: {distributions}. A cell names the plan "
         "with the least latency and its change against local execution of the same batch.",
     )
-    for label, rows in views(result.table):
+    for label, rows in _feasible_views(result):
         yield plot(crossover_map(rows), f"Fastest plan: {label}.")
 
 
 def _crossovers(result: StudyResult) -> Iterator[Block]:
     yield Paragraph(
-        "Not read off the grid: the batch size is found by bisection over whole numbers, the bandwidth by root finding "
-        "on simulated latency. Beyond the measured bandwidth a crossover is extrapolated."
+        "Not read off the grid: batch sizes are whole numbers that were simulated or bisected between, bandwidths "
+        "come from root finding on simulated latency. Beyond the measured bandwidth a crossover is extrapolated."
     )
     yield _table(batch_rows(result))
     yield _table(bandwidth_rows(result))
@@ -59,7 +68,7 @@ def _crossovers(result: StudyResult) -> Iterator[Block]:
 
 def _breakdowns(result: StudyResult) -> Iterator[Block]:
     mbps = _reference_mbps(result)
-    for label, rows in views(result.table):
+    for label, rows in _feasible_views(result):
         shown = plan_labels(rows).nunique()
         rest = f" The first {MAX_SERIES} of {shown} plans; the table has the rest." if shown > MAX_SERIES else ""
         yield plot(breakdown(rows, mbps), f"Stages of the terminal device's timeline at {mbps:g} Mbps: {label}.{rest}")
@@ -67,7 +76,7 @@ def _breakdowns(result: StudyResult) -> Iterator[Block]:
 
 def _samples(result: StudyResult) -> Iterator[Block]:
     mbps = _reference_mbps(result)
-    for label, rows in views(result.table):
+    for label, rows in _feasible_views(result):
         yield plot(per_sample(rows, mbps), f"Latency and energy of one sample at {mbps:g} Mbps: {label}.")
     if result.profile.power is not None:
         yield Paragraph(

@@ -123,12 +123,11 @@ def load_study(path: Path) -> Study:
     Raises:
         InputError: not TOML, an unknown key, or a value of the wrong kind; names file and key.
     """
+    text = read_text(path)
     try:
-        data = tomllib.loads(read_text(path))
+        return _study(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML ({error})") from None
-    try:
-        return _study(data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -138,8 +137,9 @@ def _study(data: dict[str, Any]) -> Study:
         if key not in ("name", "profile", "max_points", "sweep", "speedup"):
             raise unknown("key", key, ("name", "profile", "max_points", "sweep", "speedup"))
     for key, kind in (("name", str), ("profile", str), ("max_points", int), ("sweep", dict), ("speedup", dict)):
-        if key in data and not isinstance(data[key], kind):
+        if key in data and (not isinstance(data[key], kind) or isinstance(data[key], bool)):
             raise InputError(f"{key} = {data[key]!r} must be a {kind.__name__}")
+    check_range("max_points", data.get("max_points", MAX_POINTS), 1, 1e12)
     given = {key: _sweep_values(key, value) for key, value in data.get("sweep", {}).items()}
     inherited = {
         key: values for key, values in PAPER_SWEEP.items() if key != "segments" or "compression_rate" not in given

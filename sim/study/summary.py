@@ -77,13 +77,13 @@ def _best_cell(row: pd.Series) -> str:
 
 
 def batch_rows(result: StudyResult) -> TextTable:
-    """From which batch each plan beats local, by bandwidth."""
+    """From which batch each plan beats local, and up to which where it does not stay so, by bandwidth."""
     bandwidths = sorted({crossover.bandwidth_mbps for crossover in result.batch_crossovers})
     cells: dict[str, dict[float, str]] = {}
     for crossover in result.batch_crossovers:
         cells.setdefault(_case(crossover, result), {})[crossover.bandwidth_mbps] = batch_text(crossover)
     rows = [[case, *(by_mbps.get(mbps, "-") for mbps in bandwidths)] for case, by_mbps in cells.items()]
-    return "Smallest batch from which the plan beats local", ["", *(f"{mbps:g} Mbps" for mbps in bandwidths)], rows
+    return "Batch sizes from which the plan beats local", ["", *(f"{mbps:g} Mbps" for mbps in bandwidths)], rows
 
 
 def bandwidth_rows(result: StudyResult) -> TextTable:
@@ -98,7 +98,9 @@ def bandwidth_rows(result: StudyResult) -> TextTable:
 
 def batch_text(crossover: BatchCrossover) -> str:
     """The crossover as a cell."""
-    return f"> {crossover.searched_to}" if crossover.batch is None else str(crossover.batch)
+    if crossover.batch is None:
+        return f"> {crossover.searched_to}"
+    return str(crossover.batch) if crossover.until is None else f"{crossover.batch} to {crossover.until}"
 
 
 def bandwidth_text(crossover: BandwidthCrossover) -> str:
@@ -124,7 +126,9 @@ def _plan_text(plan: Plan, result: StudyResult) -> str:
 
 def headline(result: StudyResult) -> str:
     """The study's answer in one or two sentences."""
-    _, view = next(views(result.table))
+    if not result.table["feasible"].any():
+        return "No plan of this study fits in a board's memory."
+    _, view = next(views(result.table[result.table["feasible"]]))
     bandwidths = sorted(view["bandwidth_mbps"].unique())
     reference = result.profile.link.reference_bandwidth_mbps
     mbps = min(bandwidths, key=lambda value: abs(value - reference))
@@ -144,7 +148,10 @@ def headline(result: StudyResult) -> str:
         and crossover.batch is not None
     ]
     first = min(solved, key=lambda crossover: crossover.batch or 0, default=None)
-    start = f"from batch {first.batch} up ({_plan_text(first.plan, result)})" if first else "at some batch sizes"
+    start = "at some batch sizes"
+    if first is not None:
+        until = "up" if first.until is None else f"to {first.until}"
+        start = f"from batch {first.batch} {until} ({_plan_text(first.plan, result)})"
     return (
         f"{model} at {mbps:g} Mbps, simulated: splitting is worth it {start}, and saves most at batch {gain['batch']}: "
         f"{-gain['change_pct']:.0f} % of local latency with {gain['plan']}."
@@ -177,7 +184,8 @@ def study_summary(result: StudyResult) -> dict[str, Any]:
         "best": best,
         "crossovers": {
             "batch": [
-                _crossover(c) | {"bandwidth_mbps": c.bandwidth_mbps, "batch": c.batch} for c in result.batch_crossovers
+                _crossover(c) | {"bandwidth_mbps": c.bandwidth_mbps, "batch": c.batch, "until": c.until}
+                for c in result.batch_crossovers
             ],
             "bandwidth_mbps": [
                 _crossover(c) | {"batch": c.batch, "bandwidth_mbps": c.bandwidth_mbps}

@@ -14,6 +14,19 @@ from prism.record import Measurement
 from sim.simulate import simulate
 from sim.study.spec import Point, Study
 
+#: Columns that an infeasible plan leaves empty.
+TIMES = (
+    "total_ms",
+    "per_sample_ms",
+    "compute_ms",
+    "staging_ms",
+    "communication_ms",
+    "transfer_ms",
+    "waiting_ms",
+    "terminal_j",
+    "all_boards_j",
+)
+
 
 def run_sweep(
     study: Study, profile: SystemProfile, points: Iterable[Point], progress: Callable[[], None] = lambda: None
@@ -28,7 +41,9 @@ def run_sweep(
         rows.append(_row(point, profiles[point.speedup]))
         progress()
     table: pd.DataFrame = pd.DataFrame(rows)
-    return table
+    missing = (name for name in TIMES if name not in table.columns)
+    whole: pd.DataFrame = table.reindex(columns=[*table.columns, *missing])
+    return whole
 
 
 def _row(point: Point, profile: SystemProfile) -> dict[str, Any]:

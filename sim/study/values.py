@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from prism.errors import InputError, unknown
@@ -41,11 +42,13 @@ def _range(where: str, table: dict[str, Any]) -> tuple[float, ...]:
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise InputError(f"{where}: {key} = {number!r} is not a number")
     start, stop, step = (table[key] for key in _RANGE_KEYS)
+    if not all(map(math.isfinite, (start, stop, step))):
+        raise InputError(f"{where}: a range needs finite numbers, not from {start} to {stop} in steps of {step}")
     if not step > 0 or not start <= stop:
         raise InputError(
             f"{where}: the range from {start} to {stop} in steps of {step} is empty; step must be positive"
         )
-    count = int((stop - start) / step + 1e-9) + 1
-    if count > MAX_VALUES:
-        raise InputError(f"{where}: the range holds {count:,} values; at most {MAX_VALUES:,} are allowed")
-    return tuple(start + index * step for index in range(count))
+    count = (stop - start) / step + 1e-9
+    if count >= MAX_VALUES:
+        raise InputError(f"{where}: the range holds {count:,.0f} values; at most {MAX_VALUES:,} are allowed")
+    return tuple(start + index * step for index in range(int(count) + 1))

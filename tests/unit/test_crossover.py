@@ -101,7 +101,8 @@ def test_a_plan_that_does_not_fit_never_wins() -> None:
     (bandwidth,) = solver.bandwidths(where)
     assert bandwidth.bandwidth_mbps is None
     (batch,) = solver.batches(where)
-    assert batch.batch is None
+    assert batch.until is not None
+    assert batch.until < 100_000  # it wins at small batches and ends where memory does
 
 
 def test_where_one_board_holds_no_such_batch_a_split_that_does_wins_at_once() -> None:

@@ -186,7 +186,7 @@ def test_the_terminal_shows_the_answer_and_stderr_the_files(cli: Cli, tmp_path: 
     (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
     done = cli("study", "study.toml")
     assert done.code == 0
-    for title in ("Fastest plan", "Smallest batch from which", "Bandwidth in Mbps from which"):
+    for title in ("Fastest plan", "Batch sizes from which", "Bandwidth in Mbps from which"):
         assert title in done.out
     assert "16 results, 8 of them extrapolated." in done.out
     assert done.err.splitlines() == ["table:  out/study/results.csv", "report: out/study/report.html"]
