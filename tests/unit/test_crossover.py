@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prism.catalogue import shape_of
-from prism.memory import memory_use
+from prism.memory import InfeasiblePlan, memory_use
 from prism.plan import Plan
 from prism.profile import Speedup, SystemProfile, load_profile
 from prism.scenario import Scenario
@@ -75,7 +75,16 @@ def test_the_solved_batch_is_the_first_that_wins_in_a_scan_of_all(mbps: float, s
     (solved,) = CrossoverSolver(PROFILE).batches(points(plan, (1, 2, 4, 8, 16, 32), (mbps,)))
     wins = [batch for batch in range(1, 33) if total_s(plan, batch, mbps) <= total_s(Plan(), batch, mbps)]
     assert solved.batch == (wins[0] if wins else None)
+    lost_again = [batch for batch in range(wins[0], 33) if batch not in wins] if wins else []
+    assert solved.until == (lost_again[0] - 1 if lost_again else None)
     assert solved.searched_to == 32
+
+
+@pytest.mark.parametrize("grid", [(1, 8, 32), (32,), (1, 2, 4, 8, 16, 32)])
+def test_wins_between_two_batches_of_the_study_are_found(grid: tuple[int, ...]) -> None:
+    """30 segments win at 900 Mbps for some batches in the middle alone."""
+    (solved,) = CrossoverSolver(PROFILE).batches(points(replace(MEANS, segments=30), grid, (900.0,)))
+    assert (solved.batch, solved.until) == (11, 19)
 
 
 @pytest.mark.parametrize("mbps", [300.0, 400.0, 900.0])
@@ -94,15 +103,17 @@ def test_the_published_crossover_lies_between_batch_4_and_8() -> None:
     assert 4 < solved.batch <= 8
 
 
-def test_a_plan_that_does_not_fit_never_wins() -> None:
+def test_a_plan_wins_no_longer_where_it_does_not_fit() -> None:
     huge = shape_of("vit_huge_patch14_224")
     where = [Point(Scenario(huge, 100_000, 400.0, plan), Speedup()) for plan in (Plan(), MEANS)]
     solver = CrossoverSolver(PROFILE)
     (bandwidth,) = solver.bandwidths(where)
     assert bandwidth.bandwidth_mbps is None
-    (batch,) = solver.batches(where)
-    assert batch.until is not None
-    assert batch.until < 100_000  # it wins at small batches and ends where memory does
+    (batches,) = solver.batches(where)
+    assert batches.until is not None  # it wins at small batches and ends where memory does
+    assert simulate(Scenario(huge, batches.until, 400.0, MEANS), PROFILE).total_s > 0
+    with pytest.raises(InfeasiblePlan):
+        simulate(Scenario(huge, batches.until + 1, 400.0, MEANS), PROFILE)
 
 
 def test_where_one_board_holds_no_such_batch_a_split_that_does_wins_at_once() -> None:
