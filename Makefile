@@ -16,7 +16,7 @@ SPINNER := --parallel-no-spinner
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help study test fast lint format types architecture bench clean
+.PHONY: help study test fast lint format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
