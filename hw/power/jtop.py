@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import math
 import multiprocessing
 import threading
 import time
@@ -22,6 +23,8 @@ from hw.power.rails import rail_scope
 
 _MILLI = 1e-3
 _OFFLINE_C = -256
+#: How often a read that waits looks whether the client is still alive, in seconds.
+_CHECK_S = 0.5
 
 
 class JtopClient(Protocol):
@@ -190,23 +193,21 @@ class JtopMeter(PowerMeter):
             MeterError: none came in time, or the client's thread has ended.
         """
         with self._changed:
-            if not self._changed.wait_for(self._is_new, self._timeout_s):
-                raise MeterError(self._why_silent())
-            seen = self._last
-        if seen is None:
-            raise MeterError(self._why_silent())
-        self._given_uptime_s = seen.uptime_s
-        return seen
+            for _ in range(math.ceil(self._timeout_s / _CHECK_S)):
+                if self._changed.wait_for(self._is_new, _CHECK_S) and self._last is not None:
+                    self._given_uptime_s = self._last.uptime_s
+                    return self._last
+                self._raise_if_ended()
+        raise MeterError(f"jtop.service sent nothing new for {self._timeout_s:g} s; look at: journalctl -u jtop")
 
     def _is_new(self) -> bool:
         return self._last is not None and self._last.uptime_s != self._given_uptime_s
 
-    def _why_silent(self) -> str:
+    def _raise_if_ended(self) -> None:
         try:
             self._client.ok(spin=True)
         except Exception as error:  # noqa: BLE001  the client's thread died of it; it is passed on as the reason
-            return explain(error)
-        return f"jtop.service sent nothing new for {self._timeout_s:g} s; look at: journalctl -u jtop"
+            raise MeterError(explain(error)) from None
 
     def read(self) -> Reading:
         seen = self._next()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _MISMATCH = re.compile(r"service: \[(?P<service>[^\]]*)\] and client: \[(?P<client>[^\]]*)\]")
+_GONE = "jtop.service has gone away; start it again: sudo systemctl restart jtop"
 _REMEDIES = (
+    ("Lost connection", _GONE),
     (
         "not active",
         "jtop.service is not running; start it: sudo systemctl start jtop "
@@ -25,7 +27,6 @@ _REMEDIES = (
         "sudo systemctl restart jtop",
     ),
     ("Error connection", "jtop.service runs but sends no data; look at: journalctl -u jtop"),
-    ("Lost connection", "jtop.service has gone away; start it again: sudo systemctl restart jtop"),
 )
 
 
@@ -39,6 +40,8 @@ def explain(error: Exception) -> str:
             f"jtop.service is version {service}, this Python's jetson-stats is {client}; major and minor version must "
             f"agree: pip install 'jetson-stats=={_series(service)}.*' here, or update the service and restart it"
         )
+    if isinstance(error, EOFError | ConnectionError):
+        return _GONE
     for sign, remedy in _REMEDIES:
         if sign in text:
             return remedy

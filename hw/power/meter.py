@@ -74,6 +74,7 @@ class PowerMeter(Protocol):
 
     def close(self) -> None:
         """Let go of the device; nothing to do for most meters."""
+        return
 
     def __enter__(self) -> Self:
         return self
