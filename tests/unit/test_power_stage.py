@@ -79,11 +79,11 @@ def test_standard_errors_are_the_scatter_of_repeated_fits() -> None:
             joules = tuple(float(j * (1 + 0.03 * rng.standard_normal())) for j in run.energy.boards_j)
             noisy.append(dataclasses.replace(run, energy=Energy(joules, run.energy.scope)))
         fits.append(fit_stage_power(noisy))
-    for stage in TRUE_W:
+    for stage, true_w in TRUE_W.items():
         powers = [getattr(fit, stage) for fit in fits]
         spread_w = np.std([power.value_w for power in powers])
         assert np.mean([power.stderr_w for power in powers]) == pytest.approx(spread_w, rel=0.25), stage
-        assert np.mean([power.value_w for power in powers]) == pytest.approx(TRUE_W[stage], rel=0.03), stage
+        assert np.mean([power.value_w for power in powers]) == pytest.approx(true_w, rel=0.03), stage
     assert np.mean([fit.rms_residual_pct for fit in fits]) == pytest.approx(3.0, rel=0.1)
 
 
