@@ -157,17 +157,15 @@ def _judge(design: Array, deviation: float, names: Sequence[str]) -> tuple[Array
     singular = np.maximum(singular, singular[0] * np.finfo(float).eps)
     parts = (directions / singular[:, None]) ** 2
     variance = parts.sum(axis=0)
-    together: list[set[int]] = [set() for _ in names]
-    for index in np.flatnonzero(singular[0] / singular > CONDITION_LIMIT):
-        involved = {int(i) for i in np.flatnonzero(parts[index] / variance > VARIANCE_SHARE)}
-        for i in involved:
-            together[i] |= involved - {i}
+    nearly_dependent = singular[0] / singular > CONDITION_LIMIT
+    shares = parts[nearly_dependent].sum(axis=0) / variance
+    together = [name for name, share in zip(names, shares, strict=True) if share > VARIANCE_SHARE]
     notes = [
-        f"cannot be told apart from {' and '.join(names[i] for i in sorted(others))}: in these runs their times rise "
-        "together, and only what they add up to is known"
-        if others
+        f"cannot be told apart from {' and '.join(other for other in together if other != name)}: in these runs their "
+        "times rise together, and only what they add up to is known"
+        if name in together and len(together) > 1
         else ""
-        for others in together
+        for name in names
     ]
     return deviation * np.sqrt(variance) / lengths, float(singular[0] / singular[-1]), notes
 
