@@ -18,6 +18,7 @@ from tests.helpers.golden import Golden
 
 # No deadlines: environments run side by side, and a slow example is no wrong one. CI draws the same examples each time.
 hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable" if os.environ.get("CI") == "true" else "local")
 
