@@ -13,7 +13,7 @@ from prism.record import Energy, Measurement, RankTimes
 
 MODEL = "vit_base_patch16_224"
 RUNS = 20
-ENERGY_SCOPE = "one board, rails not stated by the source"
+ENERGY_SCOPE = "taken as one board's; the source states neither boards nor rails"
 
 
 def read_table(name: str) -> pd.DataFrame:

@@ -127,8 +127,8 @@ def exchanges(skewed: bool) -> tuple[ClosedFormCheck, ClosedFormCheck]:
         return simulate(Scenario(_SHAPE, _BATCH, _MBPS, plan), system).total_s
 
     blocking_s = late_s + depth * (c + 2 * w) + head_s
-    # The terminal device waits out 2 w in every other exchange but the first, where its own message was early.
-    # In step but for the control message and two patches: processor sharing keeps the small lead, round by round.
+    # With replicated input they are in step but for the control message and two patches; processor sharing keeps
+    # that small lead round by round.
     lead_s = late_s - c / block_flops * _BATCH * flops.embed_flops(_SHAPE, _SHAPE.tokens // 2 - 2)
     preposted_s = _preposted_terminal_s(late_s, lead_s, c, w, depth) + head_s
     label = "late worker" if skewed else "boards in step"

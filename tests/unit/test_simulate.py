@@ -123,7 +123,7 @@ def test_the_published_energies_of_the_published_modes() -> None:
             PUBLISHED.power.by_mode[plan.mode].compute_w, rel=1e-9
         )
         assert len(result.energy.boards_j) == 2
-        assert result.energy.scope == "one board, rails not stated by the source"
+        assert result.energy.scope == "taken as one board's; the source states neither boards nor rails"
 
 
 def test_a_mode_the_profile_does_not_know_is_refused() -> None:
