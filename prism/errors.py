@@ -1,4 +1,4 @@
-"""The one exception that means "the user gave us something we cannot use"."""
+"""The two exceptions that end a command with one line: what we were given cannot be used, or boards let us down."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from difflib import get_close_matches
 
 class InputError(ValueError):
     """Bad input. The message is one line: what is wrong, where, and what to do. The CLI exits with code 2 on it."""
+
+
+class RunFailed(RuntimeError):
+    """A run on real boards could not be finished: one is gone, frozen, or not as it should be.
+
+    The message is one line: which board, what happened, and what to do. The CLI exits with code 3 on it.
+    """
 
 
 def unknown(kind: str, given: object, known: Iterable[str], where: str = "") -> InputError:

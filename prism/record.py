@@ -85,6 +85,10 @@ class Measurement(Stored):
         ranks: times of each rank, terminal device first; published tables give the terminal device alone.
         runs: 1, or the number of runs that a published mean stands for.
         extrapolated: for simulated runs, in which ways the case lies outside what the profile was measured on.
+        runtime_s: for measured runs, what the terminal device spent between steps, neither on the model nor on staging
+            or messages. Each stage includes what it took to get to it.
+        clock_uncertainty_s: for measured runs with spans or waiting times of other ranks, how far those may be off on
+            the terminal device's clock.
         provenance: machine, versions, clocks and settings, by name.
     """
 
@@ -100,6 +104,8 @@ class Measurement(Stored):
     runs: Annotated[int, Ge(1)] = 1
     extrapolated: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
+    runtime_s: Annotated[float, Ge(0)] | None = None
+    clock_uncertainty_s: Annotated[float, Ge(0)] | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     format: Literal["prism.measurement/1"] = "prism.measurement/1"
 

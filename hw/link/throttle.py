@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from hw.link.pacing import PacedSockets
 from hw.link.traffic import TrafficControl
 
-__all__ = ["NoThrottle", "PacedSockets", "Throttle", "TrafficControl"]
+from prism.errors import InputError, unknown
+
+__all__ = ["THROTTLES", "NoThrottle", "PacedSockets", "Throttle", "TrafficControl", "make_throttle"]
 
 
 class Throttle(Protocol):
@@ -47,3 +50,32 @@ class NoThrottle:
 
     def close(self) -> None:
         """Nothing to undo."""
+
+
+def make_throttle(method: str, interface: str | None, peers: Collection[str]) -> Throttle:
+    """The throttle of one end of a link, by name.
+
+    Args:
+        method: ``paced``, ``tc`` or ``none``.
+        interface: network interface towards the peers; ``tc`` needs it.
+        peers: addresses whose connections are meant.
+
+    Raises:
+        InputError: an unknown method, or ``tc`` without an interface.
+    """
+    if method not in THROTTLES:
+        raise unknown("throttle", method, THROTTLES)
+    return THROTTLES[method](interface, peers)
+
+
+def _traffic_control(interface: str | None, peers: Collection[str]) -> Throttle:
+    if interface is None:
+        raise InputError("throttle 'tc' needs the network interface; name it with --interface")
+    return TrafficControl(interface, peers=peers)
+
+
+THROTTLES: dict[str, Callable[[str | None, Collection[str]], Throttle]] = {
+    "paced": lambda _, peers: PacedSockets(peers),
+    "tc": _traffic_control,
+    "none": lambda _, __: NoThrottle(),
+}

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TypeAlias, TypeVar
 
@@ -93,6 +93,10 @@ class Bed(ABC):
     def _command(self, rank: int) -> list[str]:
         """What goes before a rank's command to put it in its place."""
 
+    @abstractmethod
+    def _inside(self, rank: int) -> contextlib.AbstractContextManager[None]:
+        """This thread in a rank's network."""
+
     def variables(self, rank: int) -> dict[str, str]:
         """Environment variables that tell a process which rank it is and where the others are."""
         self._check(rank)
@@ -147,6 +151,25 @@ class Bed(ABC):
         self._guard.watch(process)
         self._processes.append((process, identify(process.pid)))
         return process
+
+    @contextlib.contextmanager
+    def entered(self, rank: int) -> Iterator[None]:
+        """Put this thread, and the threads it starts meanwhile, in a rank's place and on its core; undone on leaving.
+
+        For the owner to be a rank itself. Connections it makes meanwhile stay in that place.
+
+        Raises:
+            InputError: no such rank.
+        """
+        self._check(rank)
+        affinity = os.sched_getaffinity(0)
+        with self._inside(rank):
+            if self.cores:
+                os.sched_setaffinity(0, {self.cores[rank]})
+            try:
+                yield
+            finally:
+                os.sched_setaffinity(0, affinity)
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End all processes: SIGTERM, and after `grace_s` seconds SIGKILL. Their groups go with them."""

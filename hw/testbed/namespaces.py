@@ -12,8 +12,11 @@ channel in ad-hoc mode do.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from hw.testbed.names import NAMESPACES, namespaces_of
 from hw.testbed.processes import kill
 
 RANK_INTERFACE = "eth0"
+_CLONE_NEWNET = 0x40000000  # from the kernel's linux/sched.h; `os.setns` has it from Python 3.12 on
 NETWORK_BITS = 24
 GSO_BYTES = 3_600
 """Largest segment that TCP hands down: two packets. More would have to be cut up by tbf, at a cost in CPU time that
@@ -167,3 +171,23 @@ def _delete(namespace: str) -> ToolFailed | None:
     except ToolFailed as failure:
         return failure if (NAMESPACES / namespace).exists() else None  # another cleaner was quicker
     return None
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """This thread, and those it starts meanwhile, in the network namespace `name`."""
+    home, there = (os.open(path, os.O_RDONLY) for path in ("/proc/thread-self/ns/net", NAMESPACES / name))
+    try:
+        _set_namespace(there)
+        try:
+            yield
+        finally:
+            _set_namespace(home)
+    finally:
+        os.close(home)
+        os.close(there)
+
+
+def _set_namespace(descriptor: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "this thread cannot change its network namespace")

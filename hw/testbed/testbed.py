@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from hw.link.bucket import TokenBucket
@@ -114,6 +114,9 @@ class Testbed(Bed):
     def _command(self, rank: int) -> list[str]:
         self._check(rank)
         return [find_tool("ip") or "ip", "netns", "exec", namespaces.rank_of(self.prefix, rank)]
+
+    def _inside(self, rank: int) -> AbstractContextManager[None]:
+        return namespaces.inside(namespaces.rank_of(self.prefix, rank))
 
 
 def why_no_namespaces() -> str | None:

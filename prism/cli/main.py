@@ -16,16 +16,18 @@ from prism.cli.simulate import simulate
 from prism.cli.study import study
 from prism.cli.testbed import testbed
 from prism.cli.validate import validate
-from prism.errors import InputError
+from prism.cli.worker import worker
+from prism.errors import InputError, RunFailed
 
 BAD_INPUT = 2
+RUN_FAILED = 3
 INTERRUPTED = 130
 
 
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input. Each command takes --json; its --help has an example.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a board failed. Each command takes --json; its --help has an example.",
 )
 @click.version_option(__version__, prog_name="prism")
 @click.pass_context
@@ -35,7 +37,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (study, simulate, validate, calibrate, testbed):
+for command in (study, simulate, validate, calibrate, testbed, worker):
     cli.add_command(command)
 
 
@@ -49,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         say(f"error: {error}")
         code = BAD_INPUT
+    except RunFailed as error:
+        say(f"error: {error}")
+        code = RUN_FAILED
     except click.ClickException as error:
         say(f"error: {error.format_message()}")
         code = BAD_INPUT

@@ -30,6 +30,12 @@ def print_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
+def print_line(value: dict[str, Any]) -> None:
+    """One JSON object on one line of stdout, at once: for a program that waits for it."""
+    click.echo(json.dumps(value, allow_nan=False))
+    sys.stdout.flush()
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on stdout; the first column is text, the rest are numbers. Never cut to the terminal's width."""
     from rich import box

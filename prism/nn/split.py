@@ -44,6 +44,8 @@ class RankModel:
         plan: as given.
         rank: as given.
         layout: tokens and vectors of every rank.
+        dtype: of the model's weights.
+        device: where the weights are.
 
     Raises:
         InputError: a model that cannot be split, a rank that the plan does not have, a plan the model is too short for.
@@ -61,8 +63,10 @@ class RankModel:
         self.layout = layout_of(self.shape, plan, prefix)
         self._own = self.layout.span(rank)
         weight = self._model.patch_embed.proj.weight
+        self.dtype: torch.dtype = weight.dtype
+        self.device: torch.device = weight.device
         self._bias = attention_bias(
-            self.layout.context_counts(rank), rank, causal=causal, dtype=weight.dtype, device=weight.device
+            self.layout.context_counts(rank), rank, causal=causal, dtype=self.dtype, device=self.device
         )
 
     @property
@@ -88,13 +92,15 @@ class RankModel:
         return (batch, len(self.layout.counts[rank]), self.shape.dim)
 
     def embed(self, images_BCYX: Tensor) -> Tensor:
-        """Embedded tokens x_BND: the rank's own, or the whole sequence if `embeds_all`.
+        """Embedded tokens x_BND on the model's device: the rank's own, or the whole sequence if `embeds_all`.
+
+        Images that lie elsewhere are copied first: fetching its own batch is part of a board's embedding.
 
         Raises:
             InputError: images of another size.
         """
         tokens = slice(0, self.shape.tokens) if self.embeds_all else self._own
-        return embed_tokens(self._model, images_BCYX, tokens)
+        return embed_tokens(self._model, images_BCYX.to(self.device), tokens)
 
     def compress(self, x_BND: Tensor, rank: int | None = None) -> Tensor:
         """Segment means sent_BLD of the input of a block, which is not normalised yet.
