@@ -1,4 +1,4 @@
-"""A pass carried out for real: a terminal device and workers that exchange over GLOO and keep a record of every step."""
+"""A pass carried out for real: a terminal device and workers that exchange over GLOO and record every step."""
 
 import os
 

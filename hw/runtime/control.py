@@ -67,8 +67,8 @@ class Channel:
             message: dict[str, Any] = json.loads(self._exactly(length))
         except TimeoutError as error:
             raise PeerLost(
-                f"{self.name} did not answer within {timeout_s:g} s while {doing}; see whether it is frozen, cut off, or "
-                "serving another terminal device"
+                f"{self.name} did not answer within {timeout_s:g} s while {doing}; see whether it is frozen, cut off, "
+                "or serving another terminal device"
             ) from error
         except (OSError, ValueError) as error:
             raise self._lost(doing, error) from error
@@ -113,17 +113,27 @@ def connect(address: str, port: int, name: str, timeout_s: float) -> Channel:
         PeerLost: within the timeout nothing listened there, or nothing answered.
     """
     deadline_s = time.monotonic() + timeout_s
-    while True:
-        try:
-            return Channel(socket.create_connection((address, port), timeout=timeout_s), name)
-        except OSError as error:
-            if isinstance(error, ConnectionRefusedError) and time.monotonic() < deadline_s:
-                time.sleep(RETRY_S)
-                continue
-            raise PeerLost(
-                f"{name} cannot be reached at {address}:{port} ({_why_unreachable(error, timeout_s)}); start `prism "
-                "worker` there, and see that no firewall is between"
-            ) from error
+    try:
+        while True:
+            connection = _connection(address, port, timeout_s, last_try=time.monotonic() >= deadline_s)
+            if connection is not None:
+                return Channel(connection, name)
+            time.sleep(RETRY_S)
+    except OSError as error:
+        raise PeerLost(
+            f"{name} cannot be reached at {address}:{port} ({_why_unreachable(error, timeout_s)}); start `prism "
+            "worker` there, and see that no firewall is between"
+        ) from error
+
+
+def _connection(address: str, port: int, timeout_s: float, *, last_try: bool) -> socket.socket | None:
+    """None where nothing listens yet and there is time to try again."""
+    try:
+        return socket.create_connection((address, port), timeout=timeout_s)
+    except ConnectionRefusedError:
+        if last_try:
+            raise
+        return None
 
 
 def _why_unreachable(error: OSError, timeout_s: float) -> str:

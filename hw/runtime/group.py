@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, but not in its __all__
 
 from hw.runtime.errors import PeerLost
+from prism.errors import InputError
 
 #: How long the ranks may take to find each other.
 FORMING_S = 20.0
@@ -118,16 +120,19 @@ def open_meeting(address: str, ranks: int, timeout_s: float = FORMING_S) -> tupl
     """Open the meeting place on the terminal device, at a free port.
 
     Raises:
-        PeerLost: the address is not one of this machine's.
+        InputError: the address is not one of this machine's.
     """
     try:
+        with socket.create_server((address, 0)):
+            pass  # the store itself would look for its own address until the timeout
         store = TCPStore(
             address, 0, ranks, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=timeout_s)
         )
-    except RuntimeError as error:
-        raise PeerLost(
-            f"the terminal device cannot be met at {address} ({_first_line(error)}); give its own address with --address"
-        ) from error
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"the terminal device cannot be met at {address} ({_first_line(error)}); give its own IPv4 address with "
+            "--address"
+        ) from None
     return Meeting(address, store.port), store
 
 

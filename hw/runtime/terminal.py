@@ -40,8 +40,8 @@ from prism.schedule import TERMINAL
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-#: After a failure, how long the workers may take to say what they know of it.
-LAST_WORDS_S = 1.0
+#: After a failure, how long the other workers may take to say what they know of it.
+LAST_WORDS_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a pass gives: logits_BO, its record, and the steps of every rank on the pass's axis."""
+    """What a pass gives: logits of shape BO, its record, and the steps of every rank on the pass's axis."""
 
-    logits_BO: Tensor
+    logits: Tensor
     record: Measurement
     timelines: tuple[tuple[TakenStep, ...], ...]
 
@@ -188,12 +188,12 @@ class Terminal:
         return Prepared(self, rank_pass, workers, batch)
 
     def facts(self) -> dict[str, str]:
-        """What to keep with a run: the boards, their versions, the link, and clocks and temperatures as they are now."""
+        """What to keep with a run: boards, versions, link, and clocks and temperatures as they are now."""
         return self._facts | state() | {f"link_{name}": value for name, value in self._throttle.provenance().items()}
 
     def blame(self, error: PeerLost, workers: Sequence[RemoteWorker]) -> PeerLost:
         """The failure told by those who know most of it: a worker that is gone, or what the others report."""
-        deadline_s = time.monotonic() + LAST_WORDS_S
+        deadline_s = time.monotonic() + (LAST_WORDS_S if len(workers) > 1 else 0.0)
         words = [said for worker in workers if (said := worker.last_words(deadline_s)) is not None]
         gone = [said for said in words if " reports: " not in said]
         return PeerLost((gone or words or [str(error)])[0])

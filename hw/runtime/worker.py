@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
+from hw.conditions import machine, state
 from hw.link.throttle import Throttle, make_throttle
 from hw.power.choose import open_meter
 from hw.power.sampler import Block, PowerSampler
@@ -22,7 +23,6 @@ from hw.runtime.control import Channel
 from hw.runtime.errors import PeerLost
 from hw.runtime.group import GlooGroup, Meeting
 from hw.runtime.identity import versions, weights_digest
-from hw.conditions import machine, state
 from hw.runtime.rank_pass import RankPass, sample_images
 from hw.runtime.recorder import encode
 from prism.errors import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from hw.power.block import BlockEnergy
 from hw.runtime.clock import ClockReading, read_clock
-from hw.runtime.control import DEFAULT_PORT, Channel, connect
+from hw.runtime.control import DEFAULT_PORT, connect
 from hw.runtime.errors import PeerLost, PeerRefused
 from hw.runtime.group import Meeting
 from hw.runtime.identity import differences, versions
@@ -122,9 +123,7 @@ class RemoteWorker:
         """
         try:
             while True:
-                message = self._channel.receive(
-                    max(0.01, deadline_s - time.monotonic()), "it was asked what went wrong"
-                )
+                message = self._channel.receive(max(0.01, deadline_s - time.monotonic()), "carrying out a pass")
                 if message["kind"] == "failed":
                     return f"{self.name} reports: {message['reason']}"
         except PeerLost as error:
@@ -132,12 +131,26 @@ class RemoteWorker:
 
     def dismiss(self) -> None:
         """Say goodbye, if it is still there to hear it."""
-        try:
+        with contextlib.suppress(PeerLost):  # it is gone, which is all that goodbye is for
             self._channel.send("bye")
-        except PeerLost:
-            pass  # it is gone, which is all that goodbye is for
         self._channel.close()
 
     def _ask(self, kind: str, doing: str, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
         self._channel.send(kind, **fields)
         return self._channel.expect(f"{kind}_done", timeout_s or self._timeout_s, doing)
+
+
+def greet(address: str, port: int, timeout_s: float) -> dict[str, str]:
+    """Versions and host of the worker that listens there.
+
+    Raises:
+        PeerLost: none does, or it did not answer.
+    """
+    channel = connect(address, port, f"worker at {address}", timeout_s)
+    try:
+        channel.send("hello")
+        found = dict(channel.expect("hello_done", timeout_s, "greeting it")["versions"])
+        channel.send("bye")
+    finally:
+        channel.close()
+    return found

@@ -82,7 +82,7 @@ def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_op
 def _start_worker(
     bed: Bed, rank: int, settings: Settings, options: tuple[str, ...], stack: ExitStack
 ) -> tuple[int, subprocess.Popen[str], IO[str]]:
-    log = stack.enter_context(tempfile.TemporaryFile("w+"))
+    log = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
     command = [sys.executable, "-m", "prism.cli.main", "worker", "--json", "--port", "0", "--interface", bed.interface]
     command += ["--address", bed.address(rank), "--timeout", f"{settings.timeout_s:g}", *options]
     process = bed.spawn(rank, command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)

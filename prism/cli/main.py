@@ -27,7 +27,8 @@ INTERRUPTED = 130
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a board failed. Each command takes --json; its --help has an example.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a board failed. Each command takes --json; "
+    "its --help has an example.",
 )
 @click.version_option(__version__, prog_name="prism")
 @click.pass_context
