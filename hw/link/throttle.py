@@ -8,7 +8,6 @@ from typing import Protocol
 
 from hw.link.pacing import PacedSockets
 from hw.link.traffic import TrafficControl
-
 from prism.errors import InputError, unknown
 
 __all__ = ["THROTTLES", "NoThrottle", "PacedSockets", "Throttle", "TrafficControl", "make_throttle"]

@@ -138,19 +138,3 @@ class RemoteWorker:
     def _ask(self, kind: str, doing: str, timeout_s: float | None = None, **fields: Any) -> dict[str, Any]:
         self._channel.send(kind, **fields)
         return self._channel.expect(f"{kind}_done", timeout_s or self._timeout_s, doing)
-
-
-def greet(address: str, port: int, timeout_s: float) -> dict[str, str]:
-    """Versions and host of the worker that listens there.
-
-    Raises:
-        PeerLost: none does, or it did not answer.
-    """
-    channel = connect(address, port, f"worker at {address}", timeout_s)
-    try:
-        channel.send("hello")
-        found = dict(channel.expect("hello_done", timeout_s, "greeting it")["versions"])
-        channel.send("bye")
-    finally:
-        channel.close()
-    return found

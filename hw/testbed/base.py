@@ -94,7 +94,7 @@ class Bed(ABC):
         """What goes before a rank's command to put it in its place."""
 
     @abstractmethod
-    def _inside(self, rank: int) -> contextlib.AbstractContextManager[None]:
+    def _inside(self, _rank: int) -> contextlib.AbstractContextManager[None]:
         """This thread in a rank's network."""
 
     def variables(self, rank: int) -> dict[str, str]:

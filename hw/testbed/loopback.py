@@ -51,5 +51,5 @@ class LoopbackTestbed(Bed):
         self._check(rank)
         return []
 
-    def _inside(self, rank: int) -> AbstractContextManager[None]:
+    def _inside(self, _rank: int) -> AbstractContextManager[None]:
         return nullcontext()

@@ -115,8 +115,8 @@ class Testbed(Bed):
         self._check(rank)
         return [find_tool("ip") or "ip", "netns", "exec", namespaces.rank_of(self.prefix, rank)]
 
-    def _inside(self, rank: int) -> AbstractContextManager[None]:
-        return namespaces.inside(namespaces.rank_of(self.prefix, rank))
+    def _inside(self, _rank: int) -> AbstractContextManager[None]:
+        return namespaces.inside(namespaces.rank_of(self.prefix, _rank))
 
 
 def why_no_namespaces() -> str | None:

@@ -11,6 +11,7 @@ import click
 
 from prism import __version__
 from prism.cli.calibrate import calibrate
+from prism.cli.doctor import doctor
 from prism.cli.output import say
 from prism.cli.simulate import simulate
 from prism.cli.study import study
@@ -38,7 +39,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (study, simulate, validate, calibrate, testbed, worker):
+for command in (study, simulate, validate, calibrate, testbed, worker, doctor):
     cli.add_command(command)
 
 

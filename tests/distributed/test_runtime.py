@@ -1,4 +1,4 @@
-"""A pass over real GLOO between real processes: what is answered, what is recorded, and that both are the schedule's."""
+"""A pass over real GLOO between real processes: its answer and its record are the schedule's."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def plans(devices: int) -> list[Plan]:
             mode,  # type: ignore[arg-type]
             devices,
             segments,
-            exchange=exchange,  # type: ignore[arg-type]
-            input_distribution=distribution,  # type: ignore[arg-type]
+            exchange=exchange,
+            input_distribution=distribution,
             first_exchange=first,
         )
         for mode, segments in (("full_tensor", None), ("segment_means", 5))
