@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
 
 from annotated_types import Ge, Le
 
@@ -64,6 +64,23 @@ class CostModel(Stored):
         """Cost of one step of size x, a number or an array, in seconds."""
         return self.fixed_s + self.variable_seconds(x)
 
-    def covers(self, x: float) -> bool:
-        """Whether x lies in the measured range, with 5 % of slack since partitions differ by a token."""
-        return self.valid_from * 0.95 <= x <= self.valid_to * 1.05
+    @overload
+    def covers(self, x: float) -> bool: ...
+    @overload
+    def covers(self, x: NDArray[np.float64]) -> NDArray[np.bool_]: ...
+    def covers(self, x: Any) -> Any:
+        """Whether x, a number or an array, lies in the measured range.
+
+        It has 5 % of slack at either end, since partitions differ by a token.
+        """
+        return inside((self.valid_from * 0.95, self.valid_to * 1.05), x)
+
+
+@overload
+def inside(bounds: tuple[float, float], x: float) -> bool: ...
+@overload
+def inside(bounds: tuple[float, float], x: NDArray[np.float64]) -> NDArray[np.bool_]: ...
+def inside(bounds: tuple[float, float], x: Any) -> Any:
+    """Whether x, a number or an array, lies between the bounds or on one of them."""
+    low, high = bounds
+    return (low <= x) & (x <= high)

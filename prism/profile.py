@@ -6,18 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from prism.cost import FORMS, CostModel
+from prism.cost import FORMS, CostModel, inside
 from prism.errors import InputError
 from prism.files import parse_json, read_text, to_json
 from prism.plan import Mode, Plan
 from prism.scenario import Scenario
 from prism.schedule import Compute, Copy, Exchange, Schedule
+from prism.shape import TransformerShape
 from prism.stored import Stored
 from prism.units import BANDWIDTH_MBPS, BYTES_PER_MB, FLOPS_PER_GFLOP, check_range
+
+if TYPE_CHECKING:
+    from prism.cost import Number
+
+#: What a step that repeats in every block is judged by when a result says whether it is extrapolated.
+Judge = Literal["block", "copy", "message"]
 
 DEFAULT_PROFILE = "orin_nano_published"
 
@@ -54,8 +61,11 @@ class LinkModel(Stored):
     reference_bandwidth_mbps: Annotated[float, Ge(BANDWIDTH_MBPS[0]), Le(BANDWIDTH_MBPS[1])]
     relay: bool = False
 
-    def airtime_s(self, nbytes: float, bandwidth_mbps: float) -> float:
-        """Seconds of the medium that a message of `nbytes` occupies under a throttle of `bandwidth_mbps`."""
+    def airtime_s(self, nbytes: Number, bandwidth_mbps: Number) -> Number:
+        """Seconds of the medium that a message of `nbytes` occupies under a throttle of `bandwidth_mbps`.
+
+        Both are numbers, or arrays that broadcast.
+        """
         hops = 2 if self.relay else 1
         slowdown = self.reference_bandwidth_mbps / bandwidth_mbps
         return hops * slowdown * self.transfer.variable_seconds(nbytes / BYTES_PER_MB)
@@ -235,32 +245,51 @@ def _faster(model: CostModel, times: float) -> CostModel:
 
 def extrapolations(profile: SystemProfile, scenario: Scenario) -> tuple[str, ...]:
     """Each way in which `scenario` lies outside what `profile` was measured on; empty if it lies inside."""
-    relayed = profile.link.relay and scenario.plan.mode != "local"
-    relay = ("relay through an access point (measured: one rate for the whole way)",) if relayed else ()
-    costs = _outside_costs(profile, scenario.schedule())
-    return (*_outside_cases(profile.validity, scenario), *relay, *costs)
+    valid, plan = profile.validity, scenario.plan
+    return (
+        *_outside_models(valid, scenario.shape),
+        *_outside_batches(valid, scenario.batch),
+        *_outside_bandwidths(valid, scenario),
+        *_outside_plans(valid, plan),
+        *_relayed(profile, plan),
+        *_outside_costs(profile, scenario.schedule()),
+    )
 
 
-def _outside_cases(valid: Validity, scenario: Scenario) -> Iterator[str]:
-    plan = scenario.plan
-    if scenario.shape.name not in valid.models:
-        yield f"model {scenario.shape.name} (measured: {', '.join(valid.models)})"
-    if not valid.batch[0] <= scenario.batch <= valid.batch[1]:
-        yield f"batch {scenario.batch} (measured: {valid.batch[0]} to {valid.batch[1]})"
-    if plan.mode != "local":
-        yield from _outside_bandwidths(valid, scenario)
-        yield from _outside_plans(valid, plan)
+def plan_extrapolations(profile: SystemProfile, shape: TransformerShape, plan: Plan) -> tuple[str, ...]:
+    """Those of `extrapolations` that hold whatever the batch and the bandwidth: model, plan and relay."""
+    valid = profile.validity
+    return (*_outside_models(valid, shape), *_outside_plans(valid, plan), *_relayed(profile, plan))
+
+
+def _outside_models(valid: Validity, shape: TransformerShape) -> Iterator[str]:
+    if shape.name not in valid.models:
+        yield f"model {shape.name} (measured: {', '.join(valid.models)})"
+
+
+def _outside_batches(valid: Validity, batch: int) -> Iterator[str]:
+    if not inside(valid.batch, batch):
+        yield f"batch {batch} (measured: {valid.batch[0]} to {valid.batch[1]})"
+
+
+def _relayed(profile: SystemProfile, plan: Plan) -> Iterator[str]:
+    if profile.link.relay and plan.mode != "local":
+        yield "relay through an access point (measured: one rate for the whole way)"
 
 
 def _outside_bandwidths(valid: Validity, scenario: Scenario) -> Iterator[str]:
+    if scenario.plan.mode == "local":
+        return
     low, high = valid.bandwidth_mbps
     measured = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     for bandwidth_mbps in dict.fromkeys((scenario.bandwidth_mbps, scenario.reverse_bandwidth_mbps)):
-        if bandwidth_mbps is not None and not low <= bandwidth_mbps <= high:
+        if bandwidth_mbps is not None and not inside(valid.bandwidth_mbps, bandwidth_mbps):
             yield f"bandwidth {bandwidth_mbps:g} Mbps (measured: {measured})"
 
 
 def _outside_plans(valid: Validity, plan: Plan) -> Iterator[str]:
+    if plan.mode == "local":
+        return
     for name, value, known in (
         ("devices", plan.devices, valid.devices),
         ("exchange", plan.exchange, valid.exchange),
@@ -276,24 +305,34 @@ def _outside_plans(valid: Validity, plan: Plan) -> Iterator[str]:
         yield "unequal shares (measured: even)"
 
 
-def _outside_costs(profile: SystemProfile, schedule: Schedule) -> Iterator[str]:
-    """Whether the steps that repeat in every block are larger or smaller than any that was measured."""
-    mode = schedule.plan.mode
-    drivers: dict[str, tuple[CostModel, set[float]]] = {
-        "block": (profile.compute_model(mode), set()),
-        "copy": (profile.staging.get(mode, profile.link.transfer), set()),
-        "message": (profile.link.transfer, set()),
-    }
+def repeated_sizes(schedule: Schedule) -> dict[Judge, set[int]]:
+    """Sizes of the steps that repeat in every block: FLOPs of blocks, bytes of copies and of messages."""
+    sizes: dict[Judge, set[int]] = {"block": set(), "copy": set(), "message": set()}
     for steps in schedule.ranks:
         for step in steps:
             if isinstance(step, Compute) and step.name == "block":
-                drivers["block"][1].add(step.flops / FLOPS_PER_GFLOP)
+                sizes["block"].add(step.flops)
             elif isinstance(step, Copy) and step.name == "stage_exchange":
-                drivers["copy"][1].add(step.nbytes / BYTES_PER_MB)
+                sizes["copy"].add(step.nbytes)
             elif isinstance(step, Exchange):
-                drivers["message"][1].update(message.nbytes / BYTES_PER_MB for message in step.sends)
-    for name, (model, sizes) in drivers.items():
-        outside = [size for size in sorted(sizes) if not model.covers(size)]
+                sizes["message"].update(message.nbytes for message in step.sends)
+    return sizes
+
+
+def judges(profile: SystemProfile, mode: Mode) -> dict[Judge, tuple[CostModel, float]]:
+    """The model that knows the measured range of each kind of step, and FLOPs or bytes in one of its driver."""
+    return {
+        "block": (profile.compute_model(mode), FLOPS_PER_GFLOP),
+        "copy": (profile.staging.get(mode, profile.link.transfer), BYTES_PER_MB),
+        "message": (profile.link.transfer, BYTES_PER_MB),
+    }
+
+
+def _outside_costs(profile: SystemProfile, schedule: Schedule) -> Iterator[str]:
+    """Whether the steps that repeat in every block are larger or smaller than any that was measured."""
+    sizes = repeated_sizes(schedule)
+    for name, (model, unit) in judges(profile, schedule.plan.mode).items():
+        outside = [size / unit for size in sorted(sizes[name]) if not model.covers(size / unit)]
         if outside:
             yield (
                 f"{name} of {outside[-1]:.3g} {model.driver} (measured: {model.valid_from:.3g} to {model.valid_to:.3g})"

@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prism.plan import Mode
 from prism.profile import PowerModel
 from prism.record import Energy, RankTimes
 
+if TYPE_CHECKING:
+    from prism.cost import Number
+
+Seconds_co = TypeVar("Seconds_co", float, NDArray[np.float64], covariant=True)
+
+
+class Stages(Protocol[Seconds_co]):
+    """What of a rank's times its energy is made from, in seconds: numbers, or arrays with one scenario each."""
+
+    @property
+    def compute_s(self) -> Seconds_co: ...
+    @property
+    def staging_s(self) -> Seconds_co: ...
+    @property
+    def communication_s(self) -> Seconds_co: ...
+    @property
+    def total_s(self) -> Seconds_co: ...
+
 
 def pass_energy(power: PowerModel | None, mode: Mode, ranks: Sequence[RankTimes], total_s: float) -> Energy | None:
     """Joules of every board of the system over the pass, boards that take no part included.
 
-    A board that has ended its part before the terminal device holds the answer idles until then. None where the
-    profile knows no power for the mode.
+    None where the profile knows no power for the mode.
     """
     if power is None or mode not in power.by_mode:
         return None
+    return Energy(boards_j(power, mode, ranks, total_s), power.scope)
+
+
+def boards_j(power: PowerModel, mode: Mode, ranks: Sequence[Stages[Number]], total_s: Number) -> tuple[Number, ...]:
+    """Joules of each board, rank 0 first and boards that take no part last: numbers, or arrays of scenarios.
+
+    A board that has ended its part before the terminal device holds the answer idles until then.
+    """
     stage = power.by_mode[mode]
-    working = [
+    joules: list[Number] = [
         times.compute_s * stage.compute_w
         + times.staging_s * stage.staging_w
         + times.communication_s * stage.communication_w
-        + max(total_s - times.total_s, 0.0) * power.idle_w
+        + _positive(total_s - times.total_s) * power.idle_w
         for times in ranks
     ]
-    standing_by = max(power.boards - len(working), 0)
-    return Energy((*working, *[total_s * power.idle_w] * standing_by), power.scope)
+    joules += [total_s * power.idle_w for _ in range(len(joules), power.boards)]
+    return tuple(joules)
+
+
+def _positive(seconds: Number) -> Number:
+    """The greater of `seconds` and 0, to the bit, for numbers and arrays alike."""
+    return (seconds + abs(seconds)) / 2

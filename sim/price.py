@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from prism.cost import CostModel
 from prism.profile import SystemProfile
 from prism.scenario import Scenario
 from prism.schedule import TERMINAL, Compute, Copy, Exchange, Schedule, Send, Step
 from prism.units import BYTES_PER_MB, FLOPS_PER_GFLOP
 from sim.jitter import Jitter
 from sim.messages import MessageKey, outgoing
+
+if TYPE_CHECKING:
+    from prism.cost import Number
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,24 @@ class Prices:
     seconds: tuple[tuple[float, ...], ...]
     airtimes: dict[MessageKey, float]
     latency_s: float
+
+
+def second_per_flop(model: CostModel, block_flops: Number) -> Number:
+    """Seconds that a FLOP takes in a block of `block_flops`, and in the steps outside the blocks as well.
+
+    A number, or an array of them, one a scenario; so are the other rules of price below.
+    """
+    return model.seconds(block_flops / FLOPS_PER_GFLOP) / block_flops
+
+
+def copy_s(model: CostModel, nbytes: Number) -> Number:
+    """Seconds of one copy of `nbytes` between accelerator and host, in either direction."""
+    return model.seconds(nbytes / BYTES_PER_MB)
+
+
+def rate_to(receiver: int, forward: Number, reverse: Number) -> Number:
+    """The rate, of the two directions', at which messages go to `receiver`."""
+    return reverse if receiver == TERMINAL else forward
 
 
 def price(scenario: Scenario, schedule: Schedule, profile: SystemProfile, jitter: Jitter | None = None) -> Prices:
@@ -47,7 +70,7 @@ def _airtimes(scenario: Scenario, schedule: Schedule, profile: SystemProfile) ->
             if not isinstance(step, (Exchange, Send)):
                 continue
             for key, nbytes in outgoing(rank, step):
-                rate = reverse if key[1] == TERMINAL else forward
+                rate = rate_to(key[1], forward, reverse)
                 airtime_s = known.get((rate, nbytes))
                 if airtime_s is None:
                     known[rate, nbytes] = airtime_s = profile.link.airtime_s(nbytes, rate)
@@ -59,18 +82,17 @@ def _rank_seconds(schedule: Schedule, rank: int, profile: SystemProfile) -> tupl
     mode = schedule.plan.mode
     steps = schedule.ranks[rank]
     block_flops = next(step.flops for step in steps if isinstance(step, Compute) and step.name == "block")
-    second_per_flop = profile.compute_model(mode).seconds(block_flops / FLOPS_PER_GFLOP) / block_flops
+    flop_s = second_per_flop(profile.compute_model(mode), block_flops)
     copies: dict[int, float] = {}
 
     def seconds(step: Step) -> float:
         if isinstance(step, Compute):
-            return step.flops * second_per_flop  # steps outside the blocks run at the block's rate
+            return step.flops * flop_s
         if not isinstance(step, Copy):
             return 0.0
         duration = copies.get(step.nbytes)
         if duration is None:
-            duration = profile.staging_model(mode).seconds(step.nbytes / BYTES_PER_MB)
-            copies[step.nbytes] = duration
+            copies[step.nbytes] = duration = copy_s(profile.staging_model(mode), step.nbytes)
         return duration
 
     return tuple(map(seconds, steps))

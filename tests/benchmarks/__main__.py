@@ -11,6 +11,7 @@ from tests.benchmarks.commands import command_figures
 from tests.benchmarks.figures import print_table
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.simulator import event_counts, simulator_figures
+from tests.benchmarks.twin import twin_figures
 
 
 def main() -> None:
@@ -27,6 +28,11 @@ def main() -> None:
     title = f"Scenarios a second on one core, {options.rounds} rounds of {options.scenarios}, taken in turn"
     print_table(title, head, [figures.row("{:,.0f}") for figures in rates])
     print_table("Time of a scenario over time of the bare toy, round by round", head, [ratio.row("{:.2f}")])
+    title, rates, faster = twin_figures(options.rounds, options.scenarios)
+    print_table(title, head, [figures.row("{:,.0f}") for figures in rates])
+    print_table(
+        "Time of a scenario through SimPy over that through the twin, round by round", head, [faster.row("{:,.0f}")]
+    )
     for title, figures in command_figures(options.rounds):
         print_table(title, head, [figure.row("{:.2f}") for figure in figures])
 
