@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, but not in its __all__
 
 from hw.runtime.errors import PeerLost
+from hw.runtime.event_loop import share_core_with_event_loop
 from prism.errors import InputError
 
 #: How long the ranks may take to find each other.
@@ -39,6 +40,9 @@ class GlooGroup:
         timeout_s: how long a wait inside a pass may take.
         store: on the terminal device, the open meeting place.
 
+    Attributes:
+        event_loop: how GLOO's own thread is scheduled.
+
     Raises:
         PeerLost: the others did not come, or the address cannot be had.
     """
@@ -62,6 +66,7 @@ class GlooGroup:
         try:
             store = store or TCPStore(meeting.address, meeting.port, len(names), timeout=patience)
             dist.init_process_group("gloo", store=store, rank=rank, world_size=len(names), timeout=patience)
+            self.event_loop = share_core_with_event_loop()
         except (RuntimeError, ValueError) as error:
             raise PeerLost(
                 f"{names[rank]} could not join the GLOO group at {meeting.address}:{meeting.port} on interface "

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from hw.conditions import machine, state
 from hw.link.throttle import NoThrottle, Throttle, make_throttle
+from hw.power.block import energy_record
+from hw.power.sampler import PowerSampler
 from hw.runtime.clock import ClockAlignment, ClockReading
 from hw.runtime.errors import PeerLost
 from hw.runtime.group import GlooGroup, open_meeting
@@ -234,6 +236,8 @@ class Terminal:
     def _describe(self) -> dict[str, str]:
         facts = {**machine(), **versions(), "weights": weights_digest(self.model)[:8]}
         facts["threads"] = str(torch.get_num_threads())
+        if self._group is not None:
+            facts["gloo_event_loop"] = self._group.event_loop
         for worker in self.workers:
             theirs = worker.conditions()
             facts |= {f"rank{worker.rank}_{name}": theirs[name] for name in ("host", "machine") if name in theirs}
@@ -281,6 +285,22 @@ class Prepared:
         ]
         record = self._record(timelines, alignments, energy, spans)
         return Answer(logits_BO, record, tuple(map(tuple, timelines)))
+
+    def warm_up(self, passes: int, sampler: PowerSampler) -> Energy | None:
+        """Take at least so many passes, and where there is a meter as many as an energy needs.
+
+        Returns:
+            Joules a pass of every board, boards that take no part last, the pauses between passes included; None where
+            the terminal device's are not known.
+
+        Raises:
+            PeerLost: as `run`.
+        """
+        everyone = self._terminal.workers if sampler.meter.measures else []
+        for worker in everyone:
+            worker.energy_begin()
+        block = sampler.run_block(self.run, passes)
+        return energy_record([block, *(worker.energy_end(block.passes) for worker in everyone)])
 
     def _read_clocks(self) -> list[ClockReading]:
         return [worker.read_clock(self._terminal.clock) for worker in self._workers]

@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
-from prism.errors import RunFailed
+from prism.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
     from hw.runtime.terminal import Settings, Terminal
+    from hw.runtime.workers import Peer
     from hw.testbed import Bed
 
 
@@ -24,6 +25,27 @@ class Boards:
 
     terminal: Terminal
     bed: Bed | None = None
+
+
+def parse_peers(text: str | None) -> tuple[Peer, ...]:
+    """Workers from ``ADDRESS[:PORT],...``, rank 1 first.
+
+    Raises:
+        InputError: no IPv4 address, or a port that is no number.
+    """
+    from ipaddress import AddressValueError, IPv4Address
+
+    from hw.runtime.control import DEFAULT_PORT
+    from hw.runtime.workers import Peer
+
+    peers = []
+    for part in text.split(",") if text else ():
+        address, _, port = part.strip().partition(":")
+        try:
+            peers.append(Peer(str(IPv4Address(address)), int(port) if port else DEFAULT_PORT))
+        except (AddressValueError, ValueError):
+            raise InputError(f"peer {part!r} is not an IPv4 address with or without a port, such as 10.0.0.2") from None
+    return tuple(peers)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from prism import __version__
 from prism.cli.calibrate import calibrate
 from prism.cli.doctor import doctor
 from prism.cli.output import say
+from prism.cli.profile import profile
 from prism.cli.simulate import simulate
 from prism.cli.study import study
 from prism.cli.testbed import testbed
@@ -39,7 +40,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (study, simulate, validate, calibrate, testbed, worker, doctor):
+for command in (study, simulate, validate, calibrate, testbed, worker, doctor, profile):
     cli.add_command(command)
 
 

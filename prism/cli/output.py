@@ -55,6 +55,26 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 @contextmanager
+def timed_progress(description: str) -> Iterator[Callable[[int, int, float | None], None]]:
+    """A progress bar for work that knows its own time left; yields what to call with done, total and seconds left."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=None, left="")
+
+        def advance(done: int, total: int, left_s: float | None) -> None:
+            left = "" if left_s is None else f"{int(left_s // 60)}:{int(left_s % 60):02d} left"
+            bar.update(task, completed=done, total=total, left=left)
+
+        yield advance
+
+
+@contextmanager
 def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar with the time left on stderr, shown only to a terminal; yields what to call after each item."""
     if not sys.stderr.isatty():
