@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +51,7 @@ if TYPE_CHECKING:
 @click.option("--interface", help="Network interface towards the peers.  [default: what GLOO_SOCKET_IFNAME says]")
 @click.option("--throttle", default="paced", show_default=True, help="Of real boards: paced (no root), tc or none.")
 @click.option("--pretrained", is_flag=True, help="Let timm fetch the published weights.")
-@click.option(
-    "--meter", default="auto", show_default=True, help="Power meter: jtop, ina3221, rapl, nvml, none or auto."
-)
+@click.option("--meter", default="auto", show_default=True, help="jtop, ina3221, rapl, nvml, none; auto takes one.")
 @click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds a wait inside a pass may take.")
 @json_option
 def profile(
@@ -206,8 +205,7 @@ def _greet(log: RunLog, out: Path) -> None:
 
 def _identity(terminal: Terminal) -> dict[str, str]:
     """The facts that must be the same for a sweep to go on: not the clocks of the moment, nor the link's rate."""
-    changing = ("hottest_celsius", "cpu_mhz", "gpu_mhz", "load_1min", "link_bandwidth_mbps", "link_sockets")
-    return {name: value for name, value in terminal.facts().items() if name not in changing}
+    return {name: value for name, value in terminal.facts().items() if name not in _CHANGING}
 
 
 class Visitor:
@@ -229,7 +227,10 @@ class Visitor:
     def measure(self, _case: Scenario) -> Measurement:
         """One timed pass of the case that was prepared last."""
         assert self._prepared is not None
-        return self._prepared.run(energy=self._energy).record
+        record = self._prepared.run(energy=self._energy).record
+        # The sweep adds what is the same for all of its runs; a line need not say it twice.
+        changing = {name: value for name, value in record.provenance.items() if name in _CHANGING}
+        return replace(record, provenance=changing)
 
 
 def _tell(result: SweepResult, map_path: Path | None, out: Path, as_json: bool) -> None:
@@ -310,3 +311,14 @@ def _spread_s(runs: Sequence[Measurement]) -> float:
 
 
 _STAGES = ("compute", "staging", "communication")
+#: Facts that may differ from run to run of one sweep.
+_CHANGING = (
+    "hottest_celsius",
+    "cpu_mhz",
+    "gpu_mhz",
+    "load_1min",
+    "link_bandwidth_mbps",
+    "link_sockets",
+    "staging",
+    "date",
+)

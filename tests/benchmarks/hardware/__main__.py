@@ -82,7 +82,7 @@ def taken(answer: Answer) -> Taken:
 
 def measure(terminal: Terminal, rounds: int, passes: int) -> dict[tuple[Case | int, Contestant | None], list[Taken]]:
     """Passes of every case by every contestant, and local ones by batch."""
-    found = defaultdict(list)
+    found: defaultdict[tuple[Case | int, Contestant | None], list[Taken]] = defaultdict(list)
     entries: list[tuple[Case | int, Contestant | None]] = [(case, who) for case in CASES for who in CONTESTANTS]
     entries += [(batch, None) for batch in sorted({case.batch for case in CASES})]
     order = np.random.default_rng(0)
