@@ -19,6 +19,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from hw.conditions import machine, state
+from hw.device import choose_device
 from hw.link.throttle import NoThrottle, Throttle, make_throttle
 from hw.power.block import energy_record
 from hw.power.sampler import PowerSampler
@@ -28,12 +29,12 @@ from hw.runtime.group import GlooGroup, open_meeting
 from hw.runtime.identity import versions, weights_digest
 from hw.runtime.rank_pass import Carrier, RankPass, sample_images
 from hw.runtime.recorder import TakenStep
+from hw.runtime.settings import Settings
 from hw.runtime.timeline import on_axis, runtime_s, spans_of, times_of
-from hw.runtime.workers import Peer, RemoteWorker
+from hw.runtime.workers import RemoteWorker
 from prism.errors import InputError
 from prism.files import to_json
 from prism.nn.load import load_model
-from prism.nn.segment_means import PrefixTokens
 from prism.nn.support import shape_of_model
 from prism.plan import Plan
 from prism.record import Energy, Measurement
@@ -44,35 +45,6 @@ if TYPE_CHECKING:
 
 #: After a failure, how long the other workers may take to say what they know of it.
 LAST_WORDS_S = 0.5
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a terminal device and its workers run.
-
-    Attributes:
-        model: timm's name.
-        peers: the workers, rank 1 first; none for local execution alone.
-        address: the terminal device's own IPv4 address, where the workers find it.
-        interface: network interface that GLOO binds to; None leaves it to GLOO_SOCKET_IFNAME.
-        pretrained: whether timm fetches the published weights.
-        seed: of random weights and of the images.
-        threads: compute threads of each rank; None leaves it to torch.
-        timeout_s: how long a wait inside a pass, or an answer, may take.
-        throttle: how each end is throttled: ``paced``, ``tc`` or ``none``.
-        prefix: whether class and register tokens are averaged in.
-    """
-
-    model: str
-    peers: tuple[Peer, ...] = ()
-    address: str = "127.0.0.1"
-    interface: str | None = None
-    pretrained: bool = False
-    seed: int = 0
-    threads: int | None = None
-    timeout_s: float = 5.0
-    throttle: str = "none"
-    prefix: PrefixTokens = "averaged"
 
 
 @dataclass(frozen=True)
@@ -109,6 +81,7 @@ class Terminal:
     ) -> None:
         self.settings = settings
         self.model = model or load_model(settings.model, pretrained=settings.pretrained, seed=settings.seed)
+        self.model.to(choose_device(settings.device))
         self.shape = shape_of_model(self.model)
         self.workers: list[RemoteWorker] = []
         self.bandwidth_mbps = 0.0

@@ -5,29 +5,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hw.power.block import BlockEnergy
 from hw.runtime.clock import ClockReading, read_clock
-from hw.runtime.control import DEFAULT_PORT, connect
+from hw.runtime.control import connect
 from hw.runtime.errors import PeerLost, PeerRefused
 from hw.runtime.group import Meeting
 from hw.runtime.identity import differences, versions
 from hw.runtime.recorder import TakenStep, decode
+from hw.runtime.settings import Peer
 from prism.files import parse_json
 from prism.schedule import CONTROL_BYTES
 
 #: Loading a model, or building a group, is no part of a pass and may take long on a board.
 PATIENCE_S = 300.0
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Where a worker listens."""
-
-    address: str
-    port: int = DEFAULT_PORT
 
 
 class RemoteWorker:

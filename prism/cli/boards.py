@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING
 from prism.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
-    from hw.runtime.terminal import Settings, Terminal
-    from hw.runtime.workers import Peer
+    from hw.runtime.settings import Peer, Settings
+    from hw.runtime.terminal import Terminal
     from hw.testbed import Bed
 
 
@@ -36,7 +36,7 @@ def parse_peers(text: str | None) -> tuple[Peer, ...]:
     from ipaddress import AddressValueError, IPv4Address
 
     from hw.runtime.control import DEFAULT_PORT
-    from hw.runtime.workers import Peer
+    from hw.runtime.settings import Peer
 
     peers = []
     for part in text.split(",") if text else ():
@@ -71,7 +71,7 @@ def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_op
     """Boards played on this machine; this process is rank 0 while the block runs.
 
     Args:
-        settings: model and limits; peers, addresses, threads and throttle are the testbed's.
+        settings: model and limits; peers, addresses, threads, device and throttle are the testbed's.
         ranks: boards, the terminal device included.
         bandwidth_mbps: rate of the medium to begin with.
         worker_options: more options of `prism worker`.
@@ -79,8 +79,8 @@ def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_op
     Raises:
         RunFailed: a worker did not start.
     """
+    from hw.runtime.settings import Peer
     from hw.runtime.terminal import Terminal
-    from hw.runtime.workers import Peer
     from hw.testbed import LoopbackTestbed, open_testbed
 
     with ExitStack() as stack:
@@ -94,6 +94,7 @@ def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_op
             address=bed.address(0),
             interface=bed.interface,
             threads=1,
+            device="cpu",
             throttle="paced" if paced else "none",
         )
         stack.enter_context(bed.entered(0))
@@ -106,7 +107,7 @@ def _start_worker(
 ) -> tuple[int, subprocess.Popen[str], IO[str]]:
     log = stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
     command = [sys.executable, "-m", "prism.cli.main", "worker", "--json", "--port", "0", "--interface", bed.interface]
-    command += ["--address", bed.address(rank), "--timeout", f"{settings.timeout_s:g}", *options]
+    command += ["--address", bed.address(rank), "--timeout", f"{settings.timeout_s:g}", "--device", "cpu", *options]
     process = bed.spawn(rank, command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
     return rank, process, log
 

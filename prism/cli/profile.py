@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hw.profiler.grid import Grid
     from hw.profiler.log import RunLog
     from hw.profiler.sweep import SweepResult
-    from hw.runtime.terminal import Prepared, Settings, Terminal
+    from hw.runtime.settings import Settings
+    from hw.runtime.terminal import Prepared, Terminal
     from prism.cli.boards import Boards
     from prism.record import Energy, Measurement
     from prism.scenario import Scenario
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--address", help="This board's IPv4 address, where the workers find it; with --peers.")
 @click.option("--interface", help="Network interface towards the peers.  [default: what GLOO_SOCKET_IFNAME says]")
 @click.option("--throttle", default="paced", show_default=True, help="Of real boards: paced (no root), tc or none.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto; a testbed's is the CPU.")
 @click.option("--pretrained", is_flag=True, help="Let timm fetch the published weights.")
 @click.option("--meter", default="auto", show_default=True, help="jtop, ina3221, rapl, nvml, none; auto takes one.")
 @click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds a wait inside a pass may take.")
@@ -75,6 +77,7 @@ def profile(
     address: str | None,
     interface: str | None,
     throttle: str,
+    device: str,
     pretrained: bool,
     meter: str,
     timeout: float,
@@ -85,7 +88,7 @@ def profile(
     Each run is on the disk before the next begins: the same command goes on where an interrupted one stopped.
     """
     from hw.profiler.visits import visits_for
-    from hw.runtime.terminal import Settings
+    from hw.runtime.settings import Settings
     from prism.cli.boards import parse_peers
     from prism.errors import InputError
 
@@ -100,12 +103,13 @@ def profile(
         workers,
         address=address or "127.0.0.1",
         interface=interface,
+        device=device,
         pretrained=pretrained,
         seed=seed,
         timeout_s=timeout,
         throttle=throttle,
     )
-    with _boards(settings, testbed, ranks, grid, meter) as boards, _sampler(meter) as sampler:
+    with _sampler(meter) as sampler, _boards(settings, testbed, ranks, grid, meter) as boards:
         result = _sweep(boards, sampler, out, grid, visits, warm_up)
     _tell(result, map_path, out, as_json)
 

@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 import torch
 
 from hw.runtime.recorder import without_flops
-from hw.runtime.terminal import Answer, Settings, Terminal
+from hw.runtime.settings import Settings
+from hw.runtime.terminal import Answer, Terminal
 from prism.cli.boards import on_testbed
 from prism.errors import InputError
 from prism.plan import Plan

@@ -20,8 +20,9 @@ import torch
 
 from hw.runtime.clock import ClockAlignment
 from hw.runtime.errors import PeerLost, PeerRefused
-from hw.runtime.terminal import Prepared, Settings, Terminal
-from hw.runtime.workers import Peer, RemoteWorker
+from hw.runtime.settings import Peer, Settings
+from hw.runtime.terminal import Prepared, Terminal
+from hw.runtime.workers import RemoteWorker
 from hw.testbed import Testbed, why_no_namespaces
 from prism.cli.boards import Boards, on_testbed
 from prism.errors import InputError
@@ -128,21 +129,22 @@ def run_until(prepared: Prepared, deadline_s: float) -> None:
 
 
 @needs_namespaces
-@pytest.mark.parametrize("exchange", ["blocking", "preposted"])
 @pytest.mark.parametrize(
-    ("ranks", "harm", "told"),
+    ("exchange", "ranks", "harm", "told"),
     [
-        (2, kill, r"worker 1 \(10\.77\.0\.2\).*(gone|connection lost)"),
-        (3, kill, r"worker 2 \(10\.77\.0\.3\).*(gone|connection lost)"),
-        (2, freeze, r"worker 1 \(10\.77\.0\.2\).*(no answer|did not answer) within 2 s"),
-        (3, freeze, r"worker 2 \(10\.77\.0\.3\).*(no answer|did not answer) within 2 s"),
-        (2, cut_link, r"worker 1 \(10\.77\.0\.2\).*(no answer|did not answer) within 2 s"),
-        (2, take_interface_down, r"worker 1 \(10\.77\.0\.2\).*within 2 s"),
-        (2, take_own_interface_down, r"worker 1 \(10\.77\.0\.2\).*(within 2 s|unreachable)"),
+        ("blocking", 2, kill, r"worker 1 \(10\.77\.0\.2\).*(gone|connection lost)"),
+        ("blocking", 2, freeze, r"worker 1 \(10\.77\.0\.2\).*(no answer|did not answer) within 2 s"),
+        ("preposted", 2, kill, r"worker 1 \(10\.77\.0\.2\).*(gone|connection lost)"),
+        ("preposted", 3, kill, r"worker 2 \(10\.77\.0\.3\).*(gone|connection lost)"),
+        ("preposted", 2, freeze, r"worker 1 \(10\.77\.0\.2\).*(no answer|did not answer) within 2 s"),
+        ("preposted", 3, freeze, r"worker 2 \(10\.77\.0\.3\).*(no answer|did not answer) within 2 s"),
+        ("preposted", 2, cut_link, r"worker 1 \(10\.77\.0\.2\).*(no answer|did not answer) within 2 s"),
+        ("preposted", 2, take_interface_down, r"worker 1 \(10\.77\.0\.2\).*within 2 s"),
+        ("preposted", 2, take_own_interface_down, r"worker 1 \(10\.77\.0\.2\).*(within 2 s|unreachable)"),
     ],
 )
 def test_harm_in_the_middle_of_a_pass_names_the_board(
-    ranks: int, harm: Callable[[Boards, int], None], told: str, exchange: str
+    exchange: str, ranks: int, harm: Callable[[Boards, int], None], told: str
 ) -> None:
     with on_testbed(Settings("test_vit", timeout_s=TIMEOUT_S), ranks, 50, "--meter", "none") as boards:
         assert isinstance(boards.bed, Testbed)
@@ -173,7 +175,8 @@ def test_a_worker_serves_one_terminal_device_after_another(tmp_path: Path) -> No
 def test_a_worker_outlives_a_terminal_device_that_is_killed_in_a_pass(tmp_path: Path) -> None:
     code = """
 import sys
-from hw.runtime.terminal import Prepared, Settings, Terminal
+from hw.runtime.settings import Peer, Settings
+from hw.runtime.terminal import Prepared, Terminal
 from hw.runtime.workers import Peer
 from prism.errors import InputError
 from prism.plan import Plan

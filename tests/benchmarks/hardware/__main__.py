@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from hw.runtime.rank_pass import Carrier
-from hw.runtime.terminal import Answer, Settings, Terminal
+from hw.runtime.settings import Settings
+from hw.runtime.terminal import Answer, Terminal
 from prism.cli.boards import on_testbed
 from prism.plan import ExchangeKind, InputDistribution, Mode, Plan
 from prism.schedule import Exchange
