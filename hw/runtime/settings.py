@@ -28,7 +28,7 @@ class Settings:
         peers: the workers, rank 1 first; none for local execution alone.
         address: the terminal device's own IPv4 address, where the workers find it.
         interface: network interface that GLOO binds to; None leaves it to GLOO_SOCKET_IFNAME.
-        device: where the terminal device's model runs: ``cpu``, ``cuda``, or ``auto``, which is a GPU where there is one.
+        device: where the terminal device's model runs: ``cpu``, ``cuda``, or ``auto``, a GPU where there is one.
         pretrained: whether timm fetches the published weights.
         seed: of random weights and of the images.
         threads: compute threads of each rank; None leaves it to torch.

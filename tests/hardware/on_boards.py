@@ -35,7 +35,8 @@ def commands(what: str) -> list[list[str]]:
     boards = ["--peers", peers, "--address", address, "--interface", interface]
     boards += [
         "--throttle",
-        os.environ.get("PRISM_THROTTLE", "paced"),
+    boards += ["--throttle", os.environ.get("PRISM_THROTTLE", "paced")]
+    boards += ["--passes", os.environ.get("PRISM_PASSES", "200")]
         "--passes",
         os.environ.get("PRISM_PASSES", "200"),
     ]
