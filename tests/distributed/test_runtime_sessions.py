@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import socket
@@ -18,6 +19,9 @@ pytest.importorskip("torch")
 
 import torch
 
+from hw.power.meter import PowerMeter, Reading
+from hw.power.none import NoMeter
+from hw.power.sampler import PowerSampler
 from hw.runtime.clock import ClockAlignment
 from hw.runtime.errors import PeerLost, PeerRefused
 from hw.runtime.settings import Peer, Settings
@@ -214,7 +218,7 @@ def test_a_worker_that_starts_late_is_waited_for_and_one_that_never_does_is_name
 
 
 def test_another_version_is_refused_by_name(tmp_path: Path) -> None:
-    older = "prism.__version__ = '0.0.1'"
+    older = "import prism; prism.__version__ = '0.0.1'"
     with started_worker(tmp_path, before=older) as (_, port), pytest.raises(PeerRefused) as refusal:
         run_once(port)
     assert "worker 1 (127.0.0.1) runs prism 0.0.1 instead of" in str(refusal.value)
@@ -273,3 +277,53 @@ def test_ctrl_c_ends_a_worker(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert said == "interrupted: no file was left half-written\n"
+
+
+class SteadyMeter(PowerMeter):
+    """A board that always draws the same."""
+
+    name, scope, interval_s = "steady", "a steady load", 0.02
+
+    def __init__(self, watts: float) -> None:
+        self.watts = watts
+
+    def read(self) -> Reading:
+        return Reading(time.monotonic(), power_w=self.watts)
+
+    def describe(self) -> dict[str, str]:
+        return {"power_meter": self.name}
+
+
+STEADY_METER = f"""
+from __future__ import annotations
+import hw.power.choose, time
+from hw.power.meter import PowerMeter, Reading
+{inspect.getsource(SteadyMeter)}
+hw.power.choose.METERS["steady"] = lambda: SteadyMeter(7.0)
+"""
+
+
+def test_every_board_reports_its_energy(tmp_path: Path) -> None:
+    with (
+        started_worker(tmp_path, before=STEADY_METER, arguments="meter='steady'") as (_, port),
+        PowerSampler(SteadyMeter(5.0)) as sampler,
+        Terminal(Settings("test_vit", (Peer("127.0.0.1", port),), interface="lo", timeout_s=30)) as terminal,
+    ):
+        for plan in (Plan("full_tensor", 2), Plan("local")):
+            prepared = terminal.prepare(plan, 1)
+            energy = prepared.warm_up(3, sampler)
+            assert energy is not None
+            record = prepared.run(energy=energy).record
+            assert record.energy == energy
+            assert len(energy.boards_j) == 2  # the worker idles in a local pass, and that costs energy too
+            assert energy.boards_j[1] / energy.boards_j[0] == pytest.approx(7 / 5, rel=0.2)
+            assert energy.scope == "each board: a steady load"
+
+
+def test_without_a_meter_there_is_no_energy(tmp_path: Path) -> None:
+    with (
+        started_worker(tmp_path) as (_, port),
+        PowerSampler(NoMeter()) as sampler,
+        Terminal(Settings("test_vit", (Peer("127.0.0.1", port),), interface="lo", timeout_s=30)) as terminal,
+    ):
+        assert terminal.prepare(Plan("full_tensor", 2), 1).warm_up(3, sampler) is None

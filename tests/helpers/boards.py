@@ -11,21 +11,19 @@ from pathlib import Path
 
 from tests.helpers.command import child_environment
 
-_WORKER = """
+_WORKER = """{before}
 import json, sys, time
-import prism
-{before}
 from hw.runtime.control import listen
 from hw.runtime.worker import Worker
 with listen("127.0.0.1", 0) as listening:
     print(json.dumps(listening.getsockname()), flush=True)
-    Worker(interface="lo", meter="none", timeout_s={timeout_s}, {arguments}).serve(listening)
+    Worker(interface="lo", timeout_s={timeout_s}, **dict(dict(meter="none"), {arguments})).serve(listening)
 """
 
 
 @contextmanager
 def started_worker(
-    folder: Path, *, before: str = "", arguments: str = "", timeout_s: float = 30
+    folder: Path, *, before: str = "import prism", arguments: str = "", timeout_s: float = 30
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A worker on loopback and its port.
 
