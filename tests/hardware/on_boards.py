@@ -33,13 +33,8 @@ def commands(what: str) -> list[list[str]]:
     out = os.environ.get("PRISM_OUT", "out/hardware")
     os.makedirs(out, exist_ok=True)  # noqa: PTH103
     boards = ["--peers", peers, "--address", address, "--interface", interface]
-    boards += [
-        "--throttle",
     boards += ["--throttle", os.environ.get("PRISM_THROTTLE", "paced")]
     boards += ["--passes", os.environ.get("PRISM_PASSES", "200")]
-        "--passes",
-        os.environ.get("PRISM_PASSES", "200"),
-    ]
     return [
         ["profile", *boards, "--out", f"{out}/runs.jsonl", "--map", f"{out}/map.json"],
         ["calibrate", f"{out}/runs.jsonl", "--out", f"{out}/profile.json"],
