@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 
 #: This file is older than any board it runs on thinks it is.
 RELEASED = date(2026, 11, 1)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from ipaddress import AddressValueError, IPv4Address
 
+from hw.host import Host
 from hw.preflight.check import Check
 from hw.preflight.child import RunChild, run_child
 from hw.preflight.date import calendar, ntp
-from hw.preflight.host import Host
 from hw.preflight.jetson import is_jetson
 from hw.preflight.kernel import congestion_control, throttle
 from hw.preflight.machine import machine, python

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hw.preflight.host import Host
+from hw.host import Host
 
 _RELEASE = re.compile(r"R(?P<major>\d+) \(release\), REVISION: (?P<minor>[\d.]+)")
 

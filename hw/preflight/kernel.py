@@ -6,8 +6,8 @@ import gzip
 import platform
 import re
 
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 
 #: Kernel option and module of each part: tbf holds a rate, netem delays, ifb takes what comes in.
 _PARTS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 from hw.preflight.jetson import is_jetson, l4t_release, model
 
 OLDEST_PYTHON = (3, 10)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from hw.host import Host
 from hw.preflight.check import Check, Status
-from hw.preflight.host import Host
 
 #: Any address beyond the local network; nothing is sent there, the kernel is asked for its route alone.
 _FAR_AWAY = "1.1.1.1"

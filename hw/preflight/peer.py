@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 from prism.errors import InputError, RunFailed
 
 #: Versions of the worker at an address and port, asked for on its control channel within so many seconds.

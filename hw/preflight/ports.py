@@ -7,8 +7,8 @@ import re
 import socket
 from collections.abc import Callable
 
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 
 _PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
 _CHAIN = re.compile(r"chain (?P<name>\S+) \{\s*type \w+ hook input [^;]*;(?P<rest>.*?)\n\s*\}", re.DOTALL)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from hw.host import Host
 from hw.preflight.check import Check
 from hw.preflight.child import RunChild
-from hw.preflight.host import Host
 
 _SOCKET = "/run/jtop.sock"
 #: A service that does not answer is given up after 5 s by its adapter, and NVML may take seconds to load.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from hw.conditions import power_mode as mode_of
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 
 _JETSON_CLOCKS = "sudo jetson_clocks holds all clocks at the power mode's highest"
 #: A board this close to where its kernel slows it down will reach it in a run.
@@ -65,11 +66,11 @@ def power_mode(host: Host, *, jetson: bool) -> list[Check]:
     name = "power mode"
     if not jetson:
         return [Check(name, "skipped", "no Jetson")]
-    answer = host.ask("nvpmodel", "-q")
-    mode = re.search(r"NV Power Mode: *(.+)", answer.text)
+    mode = mode_of(host)
     if mode is None:
-        return [Check(name, "warning", f"not known: {answer.problem or 'nvpmodel -q named none'}", "sudo nvpmodel -q")]
-    return [Check(name, "ok", f"{mode[1].strip()}; it has to be the same on every board")]
+        why = host.ask("nvpmodel", "-q").problem or "nvpmodel -q named none"
+        return [Check(name, "warning", f"not known: {why}", "sudo nvpmodel -q")]
+    return [Check(name, "ok", f"{mode}; it has to be the same on every board")]
 
 
 def temperature(host: Host) -> list[Check]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hw.host import Host
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 from hw.preflight.network import Link
 
 

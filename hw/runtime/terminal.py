@@ -43,6 +43,8 @@ from prism.schedule import TERMINAL
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: What records keep of a worker.
+_OF_A_WORKER = ("host", "machine", "power_mode", "power_meter")
 #: After a failure, how long the other workers may take to say what they know of it.
 LAST_WORDS_S = 0.5
 
@@ -208,12 +210,13 @@ class Terminal:
 
     def _describe(self) -> dict[str, str]:
         facts = {**machine(), **versions(), "weights": weights_digest(self.model)[:8]}
-        facts["threads"] = str(torch.get_num_threads())
+        facts |= {"threads": str(torch.get_num_threads()), "prefix_tokens": self.settings.prefix}
+        facts["device"] = str(next(self.model.parameters()).device)
         if self._group is not None:
             facts["gloo_event_loop"] = self._group.event_loop
         for worker in self.workers:
             theirs = worker.conditions()
-            facts |= {f"rank{worker.rank}_{name}": theirs[name] for name in ("host", "machine") if name in theirs}
+            facts |= {f"rank{worker.rank}_{name}": theirs[name] for name in _OF_A_WORKER if name in theirs}
         return facts
 
 

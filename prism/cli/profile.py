@@ -193,7 +193,7 @@ def _sweep(boards: Boards, sampler: PowerSampler, out: Path, grid: Grid, visits:
     from hw.profiler.sweep import Sweep
 
     terminal = boards.terminal
-    session = Session(grid, visits, _identity(terminal), warm_up)
+    session = Session(grid, visits, _identity(terminal) | sampler.meter.describe(), warm_up)
     visitor = Visitor(terminal, sampler)
     with RunLog(out, session) as log, timed_progress("passes") as progress:
         _greet(log, out)
@@ -318,6 +318,7 @@ _STAGES = ("compute", "staging", "communication")
 #: Facts that may differ from run to run of one sweep.
 _CHANGING = (
     "hottest_celsius",
+    "governor",
     "cpu_mhz",
     "gpu_mhz",
     "load_1min",

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from hw.host import Host
 from hw.preflight import doctor as preflight
 from hw.preflight.check import Check
 from hw.preflight.child import Ended
 from hw.preflight.doctor import Question, examine
-from hw.preflight.host import Host
 from hw.preflight.packages import PACKAGES
 from hw.preflight.peer import worker
 from prism.cli.doctor import doctor

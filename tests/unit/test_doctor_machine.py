@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from hw.host import Host
 from hw.link.tools import ToolFailed
 from hw.preflight.child import Ended
 from hw.preflight.date import RELEASED, calendar, ntp
-from hw.preflight.host import Host
 from hw.preflight.jetson import is_jetson, l4t_release
 from hw.preflight.kernel import congestion_control, throttle
 from hw.preflight.machine import machine, python

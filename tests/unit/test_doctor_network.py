@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from hw.host import Host
 from hw.link.tools import ToolFailed
 from hw.preflight import network
 from hw.preflight.check import Check
-from hw.preflight.host import Host
 from hw.preflight.network import Link, choose_link, host_name, interface_checks
 from hw.preflight.peer import round_trip
 from hw.preflight.ports import control_port, firewall, iptables_filters, nft_filters
