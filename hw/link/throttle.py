@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Protocol
 
 from hw.link.pacing import PacedSockets
@@ -51,30 +51,30 @@ class NoThrottle:
         """Nothing to undo."""
 
 
-def make_throttle(method: str, interface: str | None, peers: Collection[str]) -> Throttle:
+def make_throttle(method: str, interface: str | None) -> Throttle:
     """The throttle of one end of a link, by name.
 
     Args:
         method: ``paced``, ``tc`` or ``none``.
-        interface: network interface towards the peers; ``tc`` needs it.
-        peers: addresses whose connections are meant.
+        interface: network interface towards the peers; ``tc`` needs it. All TCP connections of this process are meant:
+            a rank has none but those to other ranks.
 
     Raises:
         InputError: an unknown method, or ``tc`` without an interface.
     """
     if method not in THROTTLES:
         raise unknown("throttle", method, THROTTLES)
-    return THROTTLES[method](interface, peers)
+    return THROTTLES[method](interface)
 
 
-def _traffic_control(interface: str | None, peers: Collection[str]) -> Throttle:
+def _traffic_control(interface: str | None) -> Throttle:
     if interface is None:
         raise InputError("throttle 'tc' needs the network interface; name it with --interface")
-    return TrafficControl(interface, peers=peers)
+    return TrafficControl(interface)
 
 
-THROTTLES: dict[str, Callable[[str | None, Collection[str]], Throttle]] = {
-    "paced": lambda _, peers: PacedSockets(peers),
+THROTTLES: dict[str, Callable[[str | None], Throttle]] = {
+    "paced": lambda _: PacedSockets(),
     "tc": _traffic_control,
-    "none": lambda _, __: NoThrottle(),
+    "none": lambda _: NoThrottle(),
 }

@@ -131,11 +131,9 @@ class Terminal:
             InputError: it cannot be throttled.
             PeerLost: a worker did not do its end.
         """
-        if self._medium is None and self.workers:
-            addresses = [self.settings.address, *(worker.address for worker in self.workers)]
+        if self._medium is None:
             for worker in self.workers:
-                others = [address for address in addresses if address != worker.address]
-                worker.throttle(self.settings.throttle, others, bandwidth_mbps)
+                worker.throttle(self.settings.throttle, bandwidth_mbps)
         if self.workers:
             self._throttle.set_bandwidth(bandwidth_mbps)
         self.bandwidth_mbps = bandwidth_mbps
@@ -204,8 +202,7 @@ class Terminal:
         for worker in self.workers:
             worker.joined()
         if self._medium is None:
-            peers = [worker.address for worker in self.workers]
-            self._throttle = make_throttle(settings.throttle, settings.interface, peers)
+            self._throttle = make_throttle(settings.throttle, settings.interface)
             self._stack.callback(self._throttle.close)
 
     def _describe(self) -> dict[str, str]:

@@ -165,9 +165,8 @@ class _Session:
 
     def _set_throttle(self, message: dict[str, Any]) -> dict[str, Any]:
         if self._throttle is None:
-            self._throttle = make_throttle(message["method"], self._worker.interface, message["peers"])
-        if message["bandwidth_mbps"] is not None:
-            self._throttle.set_bandwidth(message["bandwidth_mbps"])
+            self._throttle = make_throttle(message["method"], self._worker.interface)
+        self._throttle.set_bandwidth(message["bandwidth_mbps"])
         return {"provenance": self._throttle.provenance()}
 
     def _prepare(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -73,9 +73,9 @@ class RemoteWorker:
         """Wait until it has joined the group."""
         self._channel.expect("group_done", PATIENCE_S, "joining the group")
 
-    def throttle(self, method: str, peers: Sequence[str], bandwidth_mbps: float | None) -> dict[str, str]:
+    def throttle(self, method: str, bandwidth_mbps: float) -> dict[str, str]:
         """Throttle its end; returns what it did."""
-        answer = self._ask("throttle", "throttling", method=method, peers=list(peers), bandwidth_mbps=bandwidth_mbps)
+        answer = self._ask("throttle", "throttling", method=method, bandwidth_mbps=bandwidth_mbps)
         return dict(answer["provenance"])
 
     def conditions(self) -> dict[str, str]:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from hw.testbed import Bed
 
 
+#: What has to be said of a testbed without namespaces.
+LOOPBACK = (
+    "loopback testbed: there is no shared medium, each direction has the rate for itself, and the first 64 KB after an "
+    "idle time pass unpaced"
+)
+
+
 @dataclass(frozen=True)
 class Boards:
     """A terminal device that is connected, and the testbed under it where there is one."""
@@ -67,7 +74,9 @@ def connected(settings: Settings) -> Iterator[Boards]:
 
 
 @contextmanager
-def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_options: str) -> Iterator[Boards]:
+def on_testbed(
+    settings: Settings, ranks: int, bandwidth_mbps: float, *worker_options: str, loopback: bool = False
+) -> Iterator[Boards]:
     """Boards played on this machine; this process is rank 0 while the block runs.
 
     Args:
@@ -75,6 +84,7 @@ def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_op
         ranks: boards, the terminal device included.
         bandwidth_mbps: rate of the medium to begin with.
         worker_options: more options of `prism worker`.
+        loopback: no namespaces even where there could be: paced loopback, as without root.
 
     Raises:
         RunFailed: a worker did not start.
@@ -84,7 +94,8 @@ def on_testbed(settings: Settings, ranks: int, bandwidth_mbps: float, *worker_op
     from hw.testbed import LoopbackTestbed, open_testbed
 
     with ExitStack() as stack:
-        bed = stack.enter_context(open_testbed(ranks, bandwidth_mbps))
+        bed = LoopbackTestbed(ranks, bandwidth_mbps) if loopback else open_testbed(ranks, bandwidth_mbps)
+        stack.enter_context(bed)
         started = [_start_worker(bed, rank, settings, worker_options, stack) for rank in range(1, ranks)]
         peers = tuple(Peer(bed.address(rank), _port(*worker)) for rank, worker in enumerate(started, start=1))
         paced = isinstance(bed, LoopbackTestbed)

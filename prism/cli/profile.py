@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prism.cli.boards import LOOPBACK
 from prism.cli.output import json_option, print_json, print_table, say, timed_progress
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--warm-up", type=int, default=5, show_default=True, help="Unrecorded passes of each visit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order, the images and random weights.")
 @click.option("--testbed", is_flag=True, help="Boards played on this machine; root makes them namespaces.")
+@click.option("--loopback", is_flag=True, help="A testbed on paced loopback even as root.")
 @click.option("--ranks", type=int, default=2, show_default=True, help="Boards of the testbed.")
 @click.option("--peers", help="Workers, rank 1 first: ADDRESS or ADDRESS:PORT, separated by commas.")
 @click.option("--address", help="This board's IPv4 address, where the workers find it; with --peers.")
@@ -72,6 +74,7 @@ def profile(
     warm_up: int,
     seed: int,
     testbed: bool,
+    loopback: bool,
     ranks: int,
     peers: str | None,
     address: str | None,
@@ -109,7 +112,7 @@ def profile(
         timeout_s=timeout,
         throttle=throttle,
     )
-    with _sampler(meter) as sampler, _boards(settings, testbed, ranks, grid, meter) as boards:
+    with _sampler(meter) as sampler, _boards(settings, testbed, loopback, ranks, grid, meter) as boards:
         result = _sweep(boards, sampler, out, grid, visits, warm_up)
     _tell(result, map_path, out, as_json)
 
@@ -164,12 +167,14 @@ def _numbers(name: str, text: str) -> list[int]:
 
 
 @contextmanager
-def _boards(settings: Settings, testbed: bool, ranks: int, grid: Grid, meter: str) -> Iterator[Boards]:
+def _boards(settings: Settings, testbed: bool, loopback: bool, ranks: int, grid: Grid, meter: str) -> Iterator[Boards]:
     from prism.cli.boards import connected, on_testbed
 
     if testbed:
         say(f"starting {ranks} boards on this machine")
-        with on_testbed(settings, ranks, grid.bandwidths_mbps[-1], "--meter", meter) as boards:
+        with on_testbed(settings, ranks, grid.bandwidths_mbps[-1], "--meter", meter, loopback=loopback) as boards:
+            if boards.bed is not None and boards.bed.interface == "lo":
+                say(LOOPBACK)
             yield boards
     else:
         with connected(settings) as boards:

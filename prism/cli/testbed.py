@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prism.cli.boards import LOOPBACK
 from prism.cli.output import json_option, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ def _bed(ranks: int, bandwidth: str, burst: int | None, loopback: bool) -> Bed:
         return Testbed(ranks, rate_mbps, burst_bytes=burst)
     if burst is not None:
         raise InputError("--burst is of a testbed of namespaces; loopback has no bucket")
-    say(
-        f"loopback testbed ({reason}): there is no shared medium, each direction has the rate for itself, and the "
-        "first 64 KB after an idle time pass unpaced"
-    )
+    say(f"{reason}: {LOOPBACK}")
     return LoopbackTestbed(ranks, rate_mbps)
 
 

@@ -10,6 +10,7 @@ import argparse
 from tests.benchmarks.commands import command_figures
 from tests.benchmarks.figures import print_table
 from tests.benchmarks.machine import machine_facts
+from tests.benchmarks.performance_map import lookup_figures
 from tests.benchmarks.simulator import event_counts, simulator_figures
 from tests.benchmarks.twin import twin_figures
 
@@ -33,6 +34,8 @@ def main() -> None:
     print_table(
         "Time of a scenario through SimPy over that through the twin, round by round", head, [faster.row("{:,.0f}")]
     )
+    lookups = [figure.row("{:.1f}") for figure in lookup_figures(options.rounds)]
+    print_table("Asking a performance map, microseconds", head, lookups)
     for title, figures in command_figures(options.rounds):
         print_table(title, head, [figure.row("{:.2f}") for figure in figures])
 

@@ -19,6 +19,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from hw.link.sockets import pacing_rate, tcp_sockets
 from hw.power.meter import PowerMeter, Reading
 from hw.power.none import NoMeter
 from hw.power.sampler import PowerSampler
@@ -297,6 +298,7 @@ class SteadyMeter(PowerMeter):
 STEADY_METER = f"""
 from __future__ import annotations
 import hw.power.choose, time
+from hw.link.sockets import pacing_rate, tcp_sockets
 from hw.power.meter import PowerMeter, Reading
 {inspect.getsource(SteadyMeter)}
 hw.power.choose.METERS["steady"] = lambda: SteadyMeter(7.0)
@@ -327,3 +329,22 @@ def test_without_a_meter_there_is_no_energy(tmp_path: Path) -> None:
         Terminal(Settings("test_vit", (Peer("127.0.0.1", port),), interface="lo", timeout_s=30)) as terminal,
     ):
         assert terminal.prepare(Plan("full_tensor", 2), 1).warm_up(3, sampler) is None
+
+
+def test_without_namespaces_the_ranks_pace_their_own_sockets() -> None:
+    mbps = 20.0
+    with on_testbed(Settings("test_vit", timeout_s=30), 2, 800, "--meter", "none", loopback=True) as boards:
+        terminal = boards.terminal
+        assert terminal.set_bandwidth(mbps)["method"].startswith("paced sockets")
+        with tcp_sockets() as connections:
+            peers = {connection.getpeername()[0] for connection in connections}
+            rates = [pacing_rate(connection) for connection in connections]
+        assert "127.0.0.2" in peers  # the control channel, beside GLOO's own connections
+        assert len(rates) >= 2
+        assert all(rate is not None and rate <= mbps * 1e6 / 8 for rate in rates)
+        assert int(terminal.workers[0].throttle("paced", mbps)["sockets"]) >= 2
+        prepared = terminal.prepare(Plan("full_tensor", 2), 8)
+        prepared.run()
+        record = prepared.run().record
+    # Of each of 6 messages of 102 KB up to 64 KB may pass unpaced; the rest takes its time.
+    assert record.terminal.communication_s > 6 * (102e3 - 64e3) * 8 / (mbps * 1e6)

@@ -111,7 +111,7 @@ def test_clean_removes_what_a_dead_owner_left(tmp_path: Path) -> None:
 def test_loopback_says_so(tmp_path: Path) -> None:
     done = run_prism("testbed", "--loopback", "--", "true", cwd=tmp_path)
     assert done.code == 0
-    assert "loopback testbed (asked for): there is no shared medium" in done.err
+    assert "asked for: loopback testbed: there is no shared medium" in done.err
 
 
 @pytest.mark.parametrize(
