@@ -19,6 +19,8 @@ from tests.helpers.golden import Golden
 # No deadlines: environments run side by side, and a slow example is no wrong one. CI draws the same examples each time.
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
+# What further Pythons draw: they are there for what differs between them, not to search once more.
+hypothesis.settings.register_profile("brief", deadline=None, derandomize=True, database=None, max_examples=20)
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable" if os.environ.get("CI") == "true" else "local")
 
