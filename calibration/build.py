@@ -103,7 +103,7 @@ def _profile(
         staging=of_stage("staging"),
         link=LinkModel(selections["link"].model, reference_mbps),
         power=PowerModel(powers, facts.idle_w, facts.boards, scope) if powers else None,
-        validity=_validity(runs),
+        validity=validity_of(runs),
         provenance=Provenance(
             source=facts.source,
             licence=facts.licence,
@@ -118,7 +118,8 @@ def _profile(
     )
 
 
-def _validity(runs: Sequence[Measurement]) -> Validity:
+def validity_of(runs: Sequence[Measurement]) -> Validity:
+    """The ranges that `runs` cover."""
     distributed = [run for run in runs if run.plan.mode != "local"]
     batches = [run.batch for run in runs]
     bandwidths = [run.bandwidth_mbps for run in distributed]

@@ -81,7 +81,9 @@ def fit_cost_model(observations: Sequence[Observation], form: Form, driver: Driv
     return CostModel(
         form=form,
         driver=driver,
-        **coefficients,
+        fixed_s=coefficients["fixed_s"],
+        scale_s=coefficients["scale_s"],
+        exponent=coefficients["exponent"],
         stderr={name: float(np.sqrt(covariance[index, index])) for index, name in enumerate(free)},
         covariance=tuple(tuple(map(float, row)) for row in covariance),
         valid_from=min(measured),

@@ -30,8 +30,16 @@ COEFFICIENTS = ("fixed_s", "scale_s", "exponent")
 
 
 @dataclass(frozen=True)
+class Bend(Stored):
+    """From size `from_x` on, every further unit costs `scale_s` seconds more, or less where it is negative."""
+
+    from_x: Annotated[float, Ge(0)]
+    scale_s: Annotated[float, Ge(-MAX_COST_S), Le(MAX_COST_S)]
+
+
+@dataclass(frozen=True)
 class CostModel(Stored):
-    """``seconds(x) = fixed_s + scale_s * x ** exponent`` for one step of driver x.
+    """``seconds(x) = fixed_s + scale_s * x ** exponent`` for one step of driver x, and bends where it has any.
 
     Attributes:
         form: which of `FORMS` was fitted.
@@ -43,6 +51,7 @@ class CostModel(Stored):
         covariance: covariance of the fitted coefficients in the order of `stderr`.
         valid_from: smallest x that was measured.
         valid_to: largest x that was measured.
+        bends: where the cost of a further unit changes: a straight line for each segment of sizes.
     """
 
     form: Form
@@ -54,10 +63,13 @@ class CostModel(Stored):
     covariance: tuple[tuple[float, ...], ...]
     valid_from: Annotated[float, Ge(0)]
     valid_to: Annotated[float, Ge(0)]
+    bends: tuple[Bend, ...] = ()
 
     def variable_seconds(self, x: Number) -> Number:
         """The part that grows with x, a number or an array; 0 at x = 0."""
         seconds: Number = self.scale_s * x**self.exponent
+        for bend in self.bends:
+            seconds = seconds + bend.scale_s * positive(x - bend.from_x)
         return seconds
 
     def seconds(self, x: Number) -> Number:
@@ -84,3 +96,8 @@ def inside(bounds: tuple[float, float], x: Any) -> Any:
     """Whether x, a number or an array, lies between the bounds or on one of them."""
     low, high = bounds
     return (low <= x) & (x <= high)
+
+
+def positive(value: Number) -> Number:
+    """The greater of `value` and 0, to the bit, for numbers and arrays alike."""
+    return (value + abs(value)) / 2

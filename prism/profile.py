@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from prism.cost import FORMS, CostModel, inside
+from prism.cost import FORMS, MAX_COST_S, CostModel, inside, positive
 from prism.errors import InputError
 from prism.files import parse_json, read_text, to_json
-from prism.plan import Mode, Plan
+from prism.plan import ExchangeKind, Mode, Plan
 from prism.scenario import Scenario
 from prism.schedule import Compute, Copy, Exchange, Schedule
 from prism.shape import TransformerShape
 from prism.stored import Stored
 from prism.units import BANDWIDTH_MBPS, BYTES_PER_MB, FLOPS_PER_GFLOP, check_range
+from prism.work import WorkModel
 
 if TYPE_CHECKING:
     from prism.cost import Number
@@ -55,11 +56,29 @@ class LinkModel(Stored):
             leaves the air free; its variable part is airtime, which scales with reference over actual bandwidth.
         reference_bandwidth_mbps: the throttle's label at which `transfer` was fitted.
         relay: whether station-to-station traffic takes the air twice, through an access point.
+        air_fixed_s: air at the reference bandwidth that a message takes whatever its size: frames of its own. Negative
+            where a token bucket lets the first bytes after a pause through at once; no message takes less than none.
+        preposted_latency_s: latency where receives are posted ahead; None where it is that of `transfer`.
+        preposted_mb_s: what it grows by with a message's MB: what arrived while a rank computed lies in the kernel's
+            buffers, and is handed over when the rank waits for it.
+        first_flow_weight: share of the medium that a flow gets which found it idle, relative to one that came later: 1
+            where packets take turns, more where they stand in one queue.
     """
 
     transfer: CostModel
     reference_bandwidth_mbps: Annotated[float, Ge(BANDWIDTH_MBPS[0]), Le(BANDWIDTH_MBPS[1])]
     relay: bool = False
+    air_fixed_s: Annotated[float, Ge(-MAX_COST_S), Le(MAX_COST_S)] = 0.0
+    preposted_latency_s: Annotated[float, Ge(0), Le(MAX_COST_S)] | None = None
+    preposted_mb_s: Annotated[float, Ge(0), Le(MAX_COST_S)] = 0.0
+    first_flow_weight: Annotated[float, Ge(1), Le(1000)] = 1.0
+
+    def latency_s(self, exchange: ExchangeKind, nbytes: Number) -> Number:
+        """What passes before a message of `nbytes` takes the air, in seconds; a number, or an array of them."""
+        ahead = exchange == "preposted"
+        own_s = self.preposted_latency_s if ahead else None
+        mb_s = self.preposted_mb_s if ahead else 0.0
+        return (self.transfer.fixed_s if own_s is None else own_s) + mb_s * nbytes / BYTES_PER_MB
 
     def airtime_s(self, nbytes: Number, bandwidth_mbps: Number) -> Number:
         """Seconds of the medium that a message of `nbytes` occupies under a throttle of `bandwidth_mbps`.
@@ -68,7 +87,10 @@ class LinkModel(Stored):
         """
         hops = 2 if self.relay else 1
         slowdown = self.reference_bandwidth_mbps / bandwidth_mbps
-        return hops * slowdown * self.transfer.variable_seconds(nbytes / BYTES_PER_MB)
+        variable_s = self.transfer.variable_seconds(nbytes / BYTES_PER_MB)
+        if self.air_fixed_s:
+            variable_s = positive(variable_s + self.air_fixed_s)
+        return hops * slowdown * variable_s
 
     def goodput_mbps(self, nbytes: float, bandwidth_mbps: float) -> float:
         """Payload rate of a message of `nbytes` alone on the medium, latency included."""
@@ -136,6 +158,10 @@ class SystemProfile(Stored):
         compute: cost of a block by mode, driver GFLOP. Other compute steps run at the block's FLOP rate.
         staging: cost of one copy by mode, driver MB.
         assumed: what was neither published nor fitted, one sentence each.
+        work: cost of compute steps by mode from their physical amounts; where there is one it stands for `compute`, and
+            holds for every model.
+        skew: share of a block that ranks wait at a blocking exchange, because no block takes exactly as long on all of
+            them.
     """
 
     name: str
@@ -148,6 +174,8 @@ class SystemProfile(Stored):
     validity: Validity
     provenance: Provenance
     assumed: tuple[str, ...]
+    work: dict[Mode, WorkModel] = field(default_factory=dict)
+    skew: Annotated[float, Ge(0), Le(10)] = 0.0
     format: Literal["prism.profile/1"] = "prism.profile/1"
 
     def __post_init__(self) -> None:
@@ -167,6 +195,10 @@ class SystemProfile(Stored):
 
     def compute_model(self, mode: Mode) -> CostModel:
         return _of_mode(self.compute, mode, self.name, "compute")
+
+    def block_range(self, mode: Mode) -> CostModel | WorkModel:
+        """What prices blocks, and knows which sizes of them were measured."""
+        return self.work.get(mode) or self.compute_model(mode)
 
     def staging_model(self, mode: Mode) -> CostModel:
         return _of_mode(self.staging, mode, self.name, "staging")
@@ -230,17 +262,26 @@ class Speedup:
     def of(self, profile: SystemProfile) -> SystemProfile:
         """The profile with its parts made faster."""
         transfer = profile.link.transfer
-        transfer = replace(transfer, fixed_s=transfer.fixed_s / self.link_latency, scale_s=transfer.scale_s / self.air)
+        transfer = replace(_faster(transfer, self.air), fixed_s=transfer.fixed_s / self.link_latency)
+        ahead_s = profile.link.preposted_latency_s
         return replace(
             profile,
             compute={mode: _faster(model, self.compute) for mode, model in profile.compute.items()},
+            work={mode: model.faster(self.compute) for mode, model in profile.work.items()},
             staging={mode: _faster(model, self.staging) for mode, model in profile.staging.items()},
-            link=replace(profile.link, transfer=transfer),
+            link=replace(
+                profile.link,
+                transfer=transfer,
+                air_fixed_s=profile.link.air_fixed_s / self.air,
+                preposted_latency_s=ahead_s if ahead_s is None else ahead_s / self.link_latency,
+                preposted_mb_s=profile.link.preposted_mb_s / self.link_latency,
+            ),
         )
 
 
 def _faster(model: CostModel, times: float) -> CostModel:
-    return replace(model, fixed_s=model.fixed_s / times, scale_s=model.scale_s / times)
+    bends = tuple(replace(bend, scale_s=bend.scale_s / times) for bend in model.bends)
+    return replace(model, fixed_s=model.fixed_s / times, scale_s=model.scale_s / times, bends=bends)
 
 
 def extrapolations(profile: SystemProfile, scenario: Scenario) -> tuple[str, ...]:
@@ -319,10 +360,10 @@ def repeated_sizes(schedule: Schedule) -> dict[Judge, set[int]]:
     return sizes
 
 
-def judges(profile: SystemProfile, mode: Mode) -> dict[Judge, tuple[CostModel, float]]:
+def judges(profile: SystemProfile, mode: Mode) -> dict[Judge, tuple[CostModel | WorkModel, float]]:
     """The model that knows the measured range of each kind of step, and FLOPs or bytes in one of its driver."""
     return {
-        "block": (profile.compute_model(mode), FLOPS_PER_GFLOP),
+        "block": (profile.block_range(mode), FLOPS_PER_GFLOP),
         "copy": (profile.staging.get(mode, profile.link.transfer), BYTES_PER_MB),
         "message": (profile.link.transfer, BYTES_PER_MB),
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from prism.cost import positive
 from prism.plan import Mode
 from prism.profile import PowerModel
 from prism.record import Energy, RankTimes
@@ -51,13 +52,8 @@ def boards_j(power: PowerModel, mode: Mode, ranks: Sequence[Stages[Number]], tot
         times.compute_s * stage.compute_w
         + times.staging_s * stage.staging_w
         + times.communication_s * stage.communication_w
-        + _positive(total_s - times.total_s) * power.idle_w
+        + positive(total_s - times.total_s) * power.idle_w
         for times in ranks
     ]
     joules += [total_s * power.idle_w for _ in range(len(joules), power.boards)]
     return tuple(joules)
-
-
-def _positive(seconds: Number) -> Number:
-    """The greater of `seconds` and 0, to the bit, for numbers and arrays alike."""
-    return (seconds + abs(seconds)) / 2

@@ -16,10 +16,15 @@ from sim.network import Arrival, Network
 
 
 class BlockingExchange:
-    """Holds the flows of each round back until every rank has arrived at it."""
+    """Holds the flows of each round back until every rank has arrived at it.
 
-    def __init__(self, env: Environment, network: Network, ranks: int) -> None:
+    Ranks that compute alike on average do not do so in each block. `skew_s` is how much later the last one is, on
+    average, than it would be if they did.
+    """
+
+    def __init__(self, env: Environment, network: Network, ranks: int, skew_s: float = 0.0) -> None:
         self._env = env
+        self._skew_s = skew_s
         self._network = network
         self._ranks = ranks
         self._rounds: dict[int, list[tuple[int, Exchange, Arrival]]] = {}
@@ -30,7 +35,11 @@ class BlockingExchange:
         arrived = self._rounds.setdefault(step.block, [])
         arrived.append((rank, step, arrival))
         if len(arrived) == self._ranks:
-            self._start(self._rounds.pop(step.block))
+            complete = self._rounds.pop(step.block)
+            if self._skew_s:
+                self._env.timeout(self._skew_s).callbacks.append(lambda _: self._start(complete))
+            else:
+                self._start(complete)
         return arrival
 
     def _start(self, arrived: list[tuple[int, Exchange, Arrival]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from simpy import Environment, Event
 
@@ -34,22 +35,29 @@ class Arrival:
 
 
 class _Transfer:
-    __slots__ = ("airtime_s", "arrival", "connection")
+    __slots__ = ("airtime_s", "arrival", "connection", "latency_s")
 
-    def __init__(self, connection: Connection, airtime_s: float, arrival: Arrival) -> None:
+    def __init__(self, connection: Connection, airtime_s: float, latency_s: float, arrival: Arrival) -> None:
         self.connection = connection
         self.airtime_s = airtime_s
+        self.latency_s = latency_s
         self.arrival = arrival
 
 
 class Network:
     """Rendezvous of offered and expected messages over one medium."""
 
-    def __init__(self, env: Environment, airtimes: Mapping[MessageKey, float], latency_s: float) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        airtimes: Mapping[MessageKey, float],
+        latency_s: float | Mapping[MessageKey, float],
+        medium: Medium | None = None,
+    ) -> None:
         self._env = env
         self._airtimes = airtimes
         self._latency_s = latency_s
-        self._medium = Medium(env)
+        self._medium = medium or Medium(env)
         self._offered: set[MessageKey] = set()
         self._expected: dict[MessageKey, Arrival] = {}
         self._busy: dict[Connection, deque[_Transfer]] = {}
@@ -79,7 +87,8 @@ class Network:
     def _transfer(self, key: MessageKey, arrival: Arrival) -> _Transfer:
         sender, receiver, message = key
         channel = "control" if message == "control" else "data"
-        return _Transfer((sender, receiver, channel), self._airtimes[key], arrival)
+        latency_s = self._latency_s[key] if isinstance(self._latency_s, Mapping) else self._latency_s
+        return _Transfer((sender, receiver, channel), self._airtimes[key], latency_s, arrival)
 
     def _begin(self, transfers: list[_Transfer]) -> None:
         heads = []
@@ -97,9 +106,14 @@ class Network:
         now = self._env.now
         for transfer in transfers:
             transfer.arrival.started_s = min(transfer.arrival.started_s, now)
-        flows = [(transfer.airtime_s, self._end_of(transfer)) for transfer in transfers]
-        latency = self._env.timeout(self._latency_s)
-        latency.callbacks.append(lambda _: self._medium.start(flows))
+        waiting: dict[float, list[tuple[float, Callable[[], None]]]] = {}
+        for transfer in transfers:
+            waiting.setdefault(transfer.latency_s, []).append((transfer.airtime_s, self._end_of(transfer)))
+        for latency_s, flows in waiting.items():
+            self._env.timeout(latency_s).callbacks.append(partial(self._take_the_air, flows))
+
+    def _take_the_air(self, flows: list[tuple[float, Callable[[], None]]], _: Event) -> None:
+        self._medium.start(flows)
 
     def _end_of(self, transfer: _Transfer) -> Callable[[], None]:
         def end() -> None:

@@ -12,6 +12,7 @@ from prism.schedule import Schedule
 from sim.energy import pass_energy
 from sim.exchange import BlockingExchange, PrepostedExchange
 from sim.jitter import Jitter
+from sim.medium import Medium
 from sim.network import Network
 from sim.price import price
 from sim.rank import Rank
@@ -35,7 +36,9 @@ def simulate(
     schedule = scenario.schedule()
     check_fits(schedule, profile.board.usable_bytes, profile.board.name)
     spans: list[Span] | None = [] if trace else None
-    ranks = _run(scenario, schedule, profile, jitter, spans)
+    env = Environment()
+    ranks = put_to_work(env, scenario, schedule, profile, jitter, spans)
+    env.run()
     total_s = ranks[0].end_s
     times = tuple(rank.times for rank in ranks)
     return Measurement(
@@ -54,20 +57,33 @@ def simulate(
     )
 
 
-def _run(
+def put_to_work(
+    env: Environment,
     scenario: Scenario,
     schedule: Schedule,
     profile: SystemProfile,
-    jitter: Jitter | None,
-    spans: list[Span] | None,
+    jitter: Jitter | None = None,
+    spans: list[Span] | None = None,
+    medium: Medium | None = None,
 ) -> list[Rank]:
-    env = Environment()
+    """The ranks of a pass as processes of `env`, which has yet to run.
+
+    Args:
+        env: whose time is spent.
+        scenario: what is asked for.
+        schedule: the scenario's.
+        profile: what the boards and their link cost.
+        jitter: as for `simulate`.
+        spans: what the ranks put their spans into; None to keep none.
+        medium: the air, where it is another than the steady one.
+    """
     prices = price(scenario, schedule, profile, jitter)
-    network = Network(env, prices.airtimes, prices.latency_s)
+    medium = medium or Medium(env, profile.link.first_flow_weight)
+    network = Network(env, prices.airtimes, prices.latencies, medium)
     exchange = (
         PrepostedExchange(env, network)
         if scenario.plan.exchange == "preposted"
-        else BlockingExchange(env, network, len(schedule.ranks))
+        else BlockingExchange(env, network, len(schedule.ranks), prices.skew_s)
     )
     ranks = [
         Rank(env, rank, steps, seconds, network, exchange, spans)
@@ -75,5 +91,4 @@ def _run(
     ]
     for rank in ranks:  # in rank order: simultaneous events of different ranks keep it
         env.process(rank.run())
-    env.run()
     return ranks

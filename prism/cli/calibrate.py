@@ -10,8 +10,10 @@ import click
 from prism.cli.output import json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from calibration.build import Calibration
+    from calibration.build import Calibration, ProfileFacts
+    from calibration.corpus.build import CorpusCalibration
     from prism.profile import SystemProfile
+    from prism.record import Measurement
 
 #: How far a rebuilt coefficient may lie from the shipped one.
 COEFFICIENT_TOLERANCE = 1e-6
@@ -29,6 +31,7 @@ COEFFICIENT_TOLERANCE = 1e-6
 def calibrate(measurements: Path | None, out: Path | None, name: str | None, memory_gb: float, as_json: bool) -> None:
     """Fit a system profile to MEASUREMENTS (JSON lines), or rebuild the published Orin Nano profile without any.
 
+    Measured runs are taken as a corpus: medians of cases, of any models, with one price list for all of them.
     Without MEASUREMENTS the exit code is 1 if a rebuilt coefficient differs from the shipped one by more than 1e-6.
     """
     from calibration.build import calibrate as fit
@@ -43,8 +46,11 @@ def calibrate(measurements: Path | None, out: Path | None, name: str | None, mem
         difference: float | None = _difference_from_shipped(calibration.profile)
     else:
         runs = read_measurements(measurements)
-        title = name or (out or measurements).stem
-        calibration = fit(runs, recorded_facts(runs, title, memory_gb))
+        facts = recorded_facts(runs, name or (out or measurements).stem, memory_gb)
+        if all(run.source == "measured" for run in runs):
+            _calibrate_corpus(runs, facts, out, as_json=as_json)
+            return
+        calibration = fit(runs, facts)
         difference = None
     if out is not None:
         write_text(out, profile_json(calibration.profile))
@@ -56,6 +62,64 @@ def calibrate(measurements: Path | None, out: Path | None, name: str | None, mem
     if difference is not None and difference > COEFFICIENT_TOLERANCE:
         say(f"error: a coefficient differs from the shipped profile by {difference:.2g}")
         click.get_current_context().exit(1)
+
+
+def _calibrate_corpus(runs: list[Measurement], facts: ProfileFacts, out: Path | None, *, as_json: bool) -> None:
+    """Fit one price list to measured runs of any models and plans, and say which case to measure next."""
+    from calibration.corpus.build import calibrate_corpus
+    from calibration.corpus.cases import cases_of
+    from calibration.corpus.design import measuring_order
+    from prism.files import write_text
+    from prism.profile import profile_json
+
+    cases = cases_of(runs)
+    calibration = calibrate_corpus(cases, facts)
+    if out is not None:
+        write_text(out, profile_json(calibration.profile))
+        say(f"profile written to {out}")
+    scenarios = [case.scenario for case in cases]
+    next_case = cases[measuring_order(scenarios, calibration, scenarios, count=1)[0]].key.label
+    if as_json:
+        print_json(_corpus_summary(calibration, len(cases), next_case))
+        return
+    fits = {"compute": calibration.compute, "staging": calibration.staging, "link": calibration.link.fit}
+    print_table(
+        f"{facts.name}: seconds of a stage are amounts times prices, fitted to medians of {len(cases)} cases",
+        ["amount", "ms a unit", "standard error", "scatter of cases %"],
+        [
+            [f"{stage} {name}", f"{fit.price(name) * 1e3:.4g}", f"{fit.stderr(name) * 1e3:.2g}", f"{fit.scatter:.1%}"]
+            for stage, fit in fits.items()
+            if fit is not None
+            for name in fit.names
+        ],
+    )
+    click.echo(f"Of these cases, the one to measure again first: {next_case}.")
+
+
+def _corpus_summary(calibration: CorpusCalibration, cases: int, next_case: str) -> dict[str, Any]:
+    fits = {"compute": calibration.compute, "staging": calibration.staging, "link": calibration.link.fit}
+    overlap = calibration.link.preposted
+    return {
+        "profile": calibration.profile.name,
+        "cases": cases,
+        "reference_bandwidth_mbps": calibration.reference_mbps,
+        "prices_s": {
+            stage: {name: {"price": fit.price(name), "stderr": fit.stderr(name)} for name in fit.names}
+            for stage, fit in fits.items()
+            if fit is not None
+        },
+        "cache_mb": calibration.cache_mb,
+        "bends_mb": list(calibration.link.knots_mb),
+        "preposted": None
+        if overlap is None
+        else {
+            "latency_s": float(overlap.values[0]),
+            "message_mb_s": float(overlap.values[1]),
+            "first_flow_weight": overlap.weight,
+        },
+        "scatter_pct": calibration.profile.provenance.rms_residual_pct,
+        "next_case": next_case,
+    }
 
 
 def _difference_from_shipped(profile: SystemProfile) -> float:

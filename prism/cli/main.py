@@ -14,6 +14,7 @@ from prism.cli.calibrate import calibrate
 from prism.cli.doctor import doctor
 from prism.cli.output import say
 from prism.cli.profile import profile
+from prism.cli.run import run
 from prism.cli.simulate import simulate
 from prism.cli.study import study
 from prism.cli.testbed import testbed
@@ -40,7 +41,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (study, simulate, validate, calibrate, testbed, worker, doctor, profile):
+for command in (study, simulate, validate, calibrate, testbed, worker, doctor, profile, run):
     cli.add_command(command)
 
 

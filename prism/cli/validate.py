@@ -13,11 +13,40 @@ if TYPE_CHECKING:
     from validation.validate import Validation
 
 
-@click.command(epilog="Example: prism validate --report out/validation.html; prism validate --json")
+@click.command(
+    epilog="Example: prism validate --report out/validation.html; prism validate --json; "
+    "prism validate --measurements runs.jsonl --report out/fidelity.html --trace out/pass.json"
+)
 @click.option("--report", type=Path, help="Write a self-contained HTML report here.")
+@click.option("--measurements", type=Path, help="Validate against these measured runs instead (JSON lines, one a run).")
+@click.option("--baseline", type=Path, help="With --measurements: errors by case that must not get worse.")
+@click.option("--write-baseline", type=Path, help="With --measurements: write the errors by case here.")
+@click.option("--trace", type=Path, help="With --measurements: a pass, measured and simulated, for ui.perfetto.dev.")
+@click.option("--quick", is_flag=True, help="With --measurements: leave the error against the number of cases out.")
+@click.option("--memory-gb", type=float, default=8.0, show_default=True, help="Memory of a board, 1e9 bytes.")
 @json_option
-def validate(report: Path | None, as_json: bool) -> None:
-    """Compare simulated with published latency, each batch size held out in turn. Exit code 1 if a gate fails."""
+def validate(
+    report: Path | None,
+    measurements: Path | None,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    trace: Path | None,
+    quick: bool,
+    memory_gb: float,
+    as_json: bool,
+) -> None:
+    """Compare simulated with measured latency of cases that calibration never saw. Exit code 1 if a gate fails.
+
+    Without --measurements: the published means, each batch size held out in turn.
+    """
+    if measurements is not None:
+        from prism.cli.fidelity import Request, validate_corpus
+
+        validate_corpus(Request(measurements, report, baseline, write_baseline, trace, quick, memory_gb, as_json))
+        return
+    for option, given in (("baseline", baseline), ("write-baseline", write_baseline), ("trace", trace)):
+        if given is not None:
+            raise click.UsageError(f"--{option} needs --measurements: the published means have no single runs")
     from prism.files import write_text
     from validation.report import report_html
     from validation.validate import validate_published, validation_summary

@@ -33,7 +33,7 @@ class Prices:
         reverse_bandwidth_mbps: Floats | None,
     ) -> None:
         self.count = len(batch)
-        self.latency_s = profile.link.transfer.fixed_s
+        self.latency_s = profile.link.latency_s(structure.plan.exchange, 0.0)
         self._structure = structure
         self._profile = profile
         self._mode = structure.plan.mode

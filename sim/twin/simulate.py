@@ -63,7 +63,7 @@ def simulate_many(scenarios: Scenarios, profile: SystemProfile) -> Times:
     Raises:
         InputError: a plan does not fit the model, or the profile does not know a plan's mode.
     """
-    reasons = {plan: covers(plan) for plan in scenarios.plans}
+    reasons = {plan: covers(plan) or _beyond(profile, plan) for plan in scenarios.plans}
     times = _empty(scenarios, {plan: reason for plan, reason in reasons.items() if reason is not None})
     for plans, where in _groups(scenarios):
         if scenarios.plans[plans[0]] in times.by_simpy:
@@ -79,6 +79,19 @@ def simulate_many(scenarios: Scenarios, profile: SystemProfile) -> Times:
         for chunk in _chunks(where, len(scenarios)):
             _through_twin(scenarios, profile, common, local, outside, chunk, times)
     return times
+
+
+def _beyond(profile: SystemProfile, plan: Plan) -> str | None:
+    """Why SimPy must carry a plan out: what the profile says of the machine that the twin does not know of."""
+    if plan.mode in profile.work:
+        return "work: the profile prices compute steps by more than their FLOPs"
+    if profile.skew and plan.mode != "local":
+        return "skew: the profile lets ranks wait for each other at every exchange"
+    if profile.link.first_flow_weight != 1 and plan.mode != "local":
+        return "queue: the profile gives the first flow on the air the larger share of it"
+    if profile.link.preposted_mb_s and plan.exchange == "preposted":
+        return "latency: the profile lets it grow with the size of messages whose receives are posted ahead"
+    return None
 
 
 def _groups(scenarios: Scenarios) -> Iterator[tuple[list[int], Where]]:

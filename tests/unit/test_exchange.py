@@ -77,6 +77,33 @@ def test_blocking_costs_compute_plus_both_transfers_and_one_latency() -> None:
     assert total_s("blocking", 2.0, 0.5, 0.25) == pytest.approx(by_hand, rel=1e-12)
 
 
+def test_skew_is_waited_for_in_every_blocking_round_and_in_no_preposted_one() -> None:
+    half = EVEN.tokens // 2
+    profile = system(Cost(2.0), message=Cost(0.25, 0.5 / (half * EVEN.dim * 4 / 1e6)))
+    plan = Plan("full_tensor", 2)
+    cases: list[tuple[ExchangeKind, int]] = [("blocking", EVEN.depth), ("preposted", 0)]
+    for exchange, rounds in cases:
+        scenario = Scenario(EVEN, 1, REFERENCE_MBPS, replace(plan, exchange=exchange))
+        even, skewed = (simulate(scenario, replace(profile, skew=skew)) for skew in (0.0, 0.1))
+        assert skewed.total_s - even.total_s == pytest.approx(rounds * 0.1 * 2.0)
+        assert skewed.terminal.waiting_s - even.terminal.waiting_s == pytest.approx(rounds * 0.1 * 2.0)
+        assert skewed.terminal.compute_s == pytest.approx(even.terminal.compute_s)
+
+
+def test_posting_ahead_has_a_latency_of_its_own_that_grows_with_the_message() -> None:
+    plan = Plan("full_tensor", 2, exchange="preposted")
+    plain = system(Cost(2.0), message=Cost(0.25))
+    size_mb = EVEN.tokens // 2 * EVEN.dim * 4 / 1e6
+    by_size = replace(plain, link=replace(plain.link, preposted_latency_s=0.5, preposted_mb_s=1.0 / size_mb))
+    fixed = replace(plain, link=replace(plain.link, preposted_latency_s=1.5))
+    scenario = Scenario(EVEN, 1, REFERENCE_MBPS, plan)
+    # Only the control message, of 256 bytes and not 288, tells them apart.
+    assert simulate(scenario, by_size).total_s == pytest.approx(simulate(scenario, fixed).total_s, abs=1 - 256 / 288)
+    assert simulate(scenario, fixed).total_s > simulate(scenario, plain).total_s + EVEN.depth * 1.0
+    blocking = replace(scenario, plan=replace(plan, exchange="blocking"))
+    assert simulate(blocking, by_size).total_s == simulate(blocking, plain).total_s
+
+
 def test_preposting_hides_what_travels_while_the_other_still_computes() -> None:
     """A board that is late by more than a message's airtime finds it there already."""
     plan = Plan("full_tensor", 2, shares=(1.0, 4.0))

@@ -17,10 +17,10 @@ from tests.helpers.sharing import sharing_ends
 airtimes = st.floats(1e-6, 100.0)
 
 
-def ends_of(flows: Sequence[tuple[float, float]]) -> list[float]:
+def ends_of(flows: Sequence[tuple[float, float]], first_weight: float = 1.0) -> list[float]:
     """When flows of (arrival, airtime) end."""
     env = Environment()
-    medium = Medium(env)
+    medium = Medium(env, first_weight)
     ends = [-1.0] * len(flows)
 
     def start(index: int, airtime: float) -> None:
@@ -52,6 +52,19 @@ def test_a_short_flow_overtakes_a_long_one() -> None:
 def test_a_late_flow_slows_the_one_that_was_there() -> None:
     """4 s from 0; 1 s from 2: both get half from 2 on, the late one ends at 4, the early one's last second at 5."""
     assert ends_of([(0.0, 4.0), (2.0, 1.0)]) == [5.0, 4.0]
+
+
+def test_the_first_flow_keeps_the_larger_share() -> None:
+    """4 s from 0, 2 s from 1, weights 3 and 1: 3 s of the first are left, at three quarters they take until 5.
+
+    The second has had 1 s by then; its other second is alone until 6. With equal shares they would end at 6 and 5.
+    """
+    assert ends_of([(0.0, 4.0), (1.0, 2.0)], first_weight=3.0) == [5.0, 6.0]
+    assert ends_of([(0.0, 4.0), (1.0, 2.0)]) == [6.0, 5.0]
+
+
+def test_flows_that_start_together_share_alike_whatever_the_weight() -> None:
+    assert ends_of([(0.0, 3.0)] * 4, first_weight=3.0) == pytest.approx([12.0] * 4)
 
 
 def test_idle_time_between_flows_is_not_made_up_for() -> None:

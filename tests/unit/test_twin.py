@@ -252,3 +252,16 @@ def test_each_way_out_of_what_was_measured_is_said(
     scenario = replace(CASE, **change)
     assert bool(simulate(scenario, profile).extrapolated) == outside
     assert equal_to_simpy(scenario, profile).extrapolated.tolist() == [outside]
+
+
+@pytest.mark.parametrize("part", ["skew", "first_flow_weight", "preposted_mb_s"])
+def test_what_only_simpy_knows_of_a_machine_goes_there(part: str) -> None:
+    plan = Plan("segment_means", 2, 2, exchange="preposted")
+    plain = system(Cost(1.0), message=Cost(0.25, 2e3))
+    profile = {
+        "skew": replace(plain, skew=0.1),
+        "first_flow_weight": replace(plain, link=replace(plain.link, first_flow_weight=2.0)),
+        "preposted_mb_s": replace(plain, link=replace(plain.link, preposted_mb_s=2.0)),
+    }[part]
+    times = equal_to_simpy(Scenario(SMALL, 2, 80.0, plan), profile)
+    assert set(times.by_simpy) == {plan}

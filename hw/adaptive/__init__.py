@@ -1,0 +1,1 @@
+"""Real boards as a backend of the adaptive loop."""

@@ -1,0 +1,1 @@
+"""A corpus of measured runs held against what the simulator says of cases that its calibration never saw."""
