@@ -72,4 +72,4 @@ def _bandwidth(axis: object, served: Sequence[Served], trace: BandwidthTrace, en
     )
     axis.set_yscale("log")
     axis.set_ylabel("Mbps")
-    axis.legend(frameon=False, fontsize=8, loc="upper right")
+    axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)

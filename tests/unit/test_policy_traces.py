@@ -4,53 +4,30 @@ from __future__ import annotations
 
 from statistics import mean
 
-import numpy as np
 import pytest
 
-from prism.catalogue import shape_of
-from prism.plan import Plan
 from prism.policy.adaptive import AdaptivePolicy
 from prism.policy.loop import Requests, serve
 from prism.policy.objective import Objective
-from prism.policy.summary import Comparison, compare
-from prism.profile import load_profile
 from prism.streams.arrivals import Batching
-from prism.streams.generate import KINDS, Span, steady
+from prism.streams.generate import KINDS, steady
 from sim.streams.backend import Noise, SimBackend
-from sim.streams.make_map import simulated_map
-
-SHAPE = shape_of("vit_base_patch16_224")
-PROFILE = load_profile("orin_nano_published")
-TABLE = simulated_map(PROFILE, SHAPE, (Plan(), Plan("segment_means", 2, 10)), (8,))
-SPAN = Span()
-
-
-def trial(kind: str, seed: int, link_noise: float) -> Comparison | None:
-    """What the policy paid on a trace; None where one plan is best from end to end, and nothing is to be decided."""
-    trace = KINDS[kind](np.random.default_rng(seed), SPAN)
-    backend = SimBackend(SHAPE, PROFILE, trace, noise=Noise(link_noise, seed=seed))
-    policy = AdaptivePolicy(TABLE, Objective(), 1)
-    served, state = serve(policy, backend, Requests(10_000, None, Batching(8)), stop_s=SPAN.duration_s)
-    found = compare(policy, served, state, backend)
-    assert found is not None
-    assert found.distributed is not None
-    assert state.probed_s <= 0.05 + 0.01 * SPAN.duration_s
-    changes = found.oracle < 0.9999 * min(found.local, found.distributed)
-    return found if changes else None
+from tests.helpers.policy_trial import PROFILE, SHAPE, SPAN, TABLE, Trial, trial
 
 
 def check(traces: int, link_noise: float, first: int = 0) -> None:
-    found: list[Comparison] = []
+    found: list[Trial] = []
     for kind in KINDS:
         seed = first
-        of_kind: list[Comparison] = []
+        of_kind: list[Trial] = []
         while len(of_kind) < traces:
             one = trial(kind, seed, link_noise)
-            of_kind += [] if one is None else [one]
+            assert one.probed_s <= 0.05 + 0.01 * SPAN.duration_s
+            of_kind += [one] if one.changes else []
             seed += 1
         found += of_kind
-    assert mean(one.regret_pct for one in found) <= 3
-    assert max(one.vs_local_pct for one in found) <= 2
+    assert mean(one.comparison.regret_pct for one in found) <= 3
+    assert max(one.comparison.vs_local_pct for one in found) <= 2
 
 
 def test_a_few_traces_of_every_kind() -> None:
