@@ -71,5 +71,12 @@ def _bandwidth(axis: object, served: Sequence[Served], trace: BandwidthTrace, en
         [at for at, _ in known], [mbps for _, mbps in known], ".", markersize=3, color="#CC79A7", label="estimate"
     )
     axis.set_yscale("log")
+    for each in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        each(_plain_number)
     axis.set_ylabel("Mbps")
     axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _plain_number(value: float, _position: float) -> str:
+    """People read 200, not 2 x 10^2. What would not fit below its neighbour is left out."""
+    return f"{value:g}" if f"{value:e}"[0] in "1235" else ""
