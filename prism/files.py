@@ -8,11 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prism.errors import InputError
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 T = TypeVar("T")
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 def parse_json(type_: type[T], text: str | bytes, where: str) -> T:
@@ -21,7 +26,7 @@ def parse_json(type_: type[T], text: str | bytes, where: str) -> T:
     Raises:
         InputError: names `where`, the key and what is wrong with it.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         data = json.loads(text)
@@ -33,9 +38,33 @@ def parse_json(type_: type[T], text: str | bytes, where: str) -> T:
     if isinstance(expected, str):
         check_format(data, expected, where)
     try:
-        return TypeAdapter(type_).validate_json(text, strict=True)
+        return _adapter(type_).validate_json(text, strict=True)
     except ValidationError as error:
         raise InputError(f"{where}: {first_problem(error)}") from None
+
+
+def parse_data(type_: type[T], data: Any, where: str) -> T:
+    """Make a `type_` of tables and lists that were read already, from TOML: strict as `parse_json` is.
+
+    Raises:
+        InputError: names `where`, the key and what is wrong with it.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(type_).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        raise InputError(f"{where}: {first_problem(error)}") from None
+
+
+def _adapter(type_: type[T]) -> TypeAdapter[T]:
+    """Built once a type: it takes longer than to read a record."""
+    from pydantic import TypeAdapter
+
+    adapter: TypeAdapter[T] | None = _ADAPTERS.get(type_)
+    if adapter is None:
+        _ADAPTERS[type_] = adapter = TypeAdapter(type_)
+    return adapter
 
 
 def check_format(data: Any, expected: str, where: str) -> None:

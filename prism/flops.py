@@ -9,7 +9,12 @@ from prism.shape import TransformerShape
 
 
 def embed_flops(shape: TransformerShape, patches: int) -> int:
-    """Projection of `patches` patches to D numbers each, for one sample."""
+    """Projection of `patches` patches to D numbers each, for one sample.
+
+    Tokens of text are looked up: one addition a number, of its position.
+    """
+    if shape.text is not None:
+        return patches * shape.dim
     return 2 * patches * shape.patch_values * shape.dim
 
 
@@ -34,5 +39,6 @@ def pool_flops(shape: TransformerShape, tokens: int) -> int:
 
 
 def head_flops(shape: TransformerShape) -> int:
-    """The classification head for one sample."""
-    return 2 * shape.dim * shape.classes
+    """The head for one sample: it reads one vector, also in a causal model."""
+    pooler = 2 * shape.dim**2 if shape.text is not None and shape.text.pooler else 0
+    return pooler + 2 * shape.dim * shape.classes

@@ -54,10 +54,15 @@ class InfeasiblePlan(Exception):
 
 
 def check_fits(schedule: Schedule, usable_bytes: int, board: str) -> None:
-    """Raise `InfeasiblePlan` where a rank of the pass needs more memory than `board` has to offer."""
+    """Raise `InfeasiblePlan` where a rank of the pass needs more memory than `board`, every rank's, has to offer."""
     for rank in range(len(schedule.ranks)):
-        needed = memory_use(schedule, rank).total_bytes
-        if needed > usable_bytes:
-            raise InfeasiblePlan(
-                f"rank {rank} needs {needed / 1e6:,.0f} MB, {board} has {usable_bytes / 1e6:,.0f} MB to offer"
-            )
+        check_rank_fits(schedule, rank, usable_bytes, board)
+
+
+def check_rank_fits(schedule: Schedule, rank: int, usable_bytes: int, board: str) -> None:
+    """Raise `InfeasiblePlan` where `rank` needs more memory than its board has to offer."""
+    needed = memory_use(schedule, rank).total_bytes
+    if needed > usable_bytes:
+        raise InfeasiblePlan(
+            f"rank {rank} needs {needed / 1e6:,.0f} MB, {board} has {usable_bytes / 1e6:,.0f} MB to offer"
+        )

@@ -124,12 +124,13 @@ class Measurement(Stored):
 
 
 def read_measurements(path: Path) -> list[Measurement]:
-    """All records of a JSON lines file.
+    """All records of a JSON lines file, or of every ``*.jsonl`` file in a folder, in the order of their names.
 
     Raises:
         InputError: names file and line of the first one that is broken, truncated or of an unknown version.
     """
-    records = list(_parse_lines(read_text(path), path))
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    records = [record for file in files for record in _parse_lines(read_text(file), file)]
     if not records:
         raise InputError(f"{path}: holds no measurements")
     return records

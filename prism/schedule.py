@@ -77,11 +77,15 @@ class Post:
 
 @dataclass(frozen=True)
 class Exchange:
-    """The exchange before block `block`: one message to and one from every other rank, in rank order."""
+    """The exchange before block `block`: one message to and one from every other rank, in rank order.
+
+    `after` are the ranks whose messages of this round must be in before the rank sends its own (see `gives_way_to`).
+    """
 
     block: int
     sends: tuple[Message, ...]
     receives: tuple[Message, ...]
+    after: tuple[int, ...] = ()
 
 
 Step = Compute | Copy | Send | Receive | Post | Exchange
@@ -125,6 +129,17 @@ def build_schedule(shape: TransformerShape, plan: Plan, batch: int) -> Schedule:
     pass_ = _Pass(shape, plan, batch, partition)
     ranks = tuple(tuple(pass_.steps(rank)) for rank in range(plan.devices))
     return Schedule(shape, plan, batch, partition, ranks)
+
+
+def gives_way_to(plan: Plan, rank: int, block: int) -> tuple[int, ...]:
+    """The ranks that send before `rank` does in the exchange before block `block`.
+
+    Ranks that compute alike would send at the same time, share the half-duplex medium and wait for each other's message
+    as well as their own, round after round. Where receives are posted ahead, sending one after the other once, in the
+    first round, sets them apart for the rest of the pass: one rank's messages then travel while the other computes.
+    """
+    first = block == (0 if plan.first_exchange else 1)
+    return tuple(range(rank)) if first and plan.exchange == "preposted" else ()
 
 
 @dataclass(frozen=True)
@@ -225,7 +240,8 @@ class _Pass:
         own_bytes = self._vectors_bytes(self.plan.sent_tokens(self.shape.tokens)[rank])
         yield from self._compress(self.partition[rank], block)
         yield Copy("stage_exchange", block, "device_to_host", own_bytes)
-        yield Exchange(block, tuple(Message(peer, own_bytes) for peer in self._peers(rank)), self._incoming(rank))
+        sends = tuple(Message(peer, own_bytes) for peer in self._peers(rank))
+        yield Exchange(block, sends, self._incoming(rank), gives_way_to(self.plan, rank, block))
 
     def _staged_in(self, rank: int, block: int) -> Iterator[Step]:
         """The next round's receives are posted as soon as this round is in: it lies in the other set of buffers."""

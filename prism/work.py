@@ -23,7 +23,9 @@ from prism.units import BYTES_PER_MB, FLOPS_PER_GFLOP
 if TYPE_CHECKING:
     from typing import Any
 
-Kind = Literal["calls", "gemm_gflop", "attention_gflop", "tokens_mb", "weights_mb", "spilled_mb", "joined_mb"]
+Kind = Literal[
+    "calls", "gemm_gflop", "attention_gflop", "tokens_mb", "weights_mb", "spilled_mb", "joined_mb", "handled_mb"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: About how many calls into the tensor library a step is made of, counted by reading a timm block and the steps round
@@ -44,6 +46,8 @@ class Work:
         weights_mb: weights that are read, once a step whatever the batch.
         spilled_mb: tokens of blocks beyond what the cache holds; see `beyond`.
         joined_mb: own and received vectors that are put together before a block of a distributed plan.
+        handled_mb: messages that come and go while a block is computed, because receives were posted ahead: the cores
+            that compute handle their packets too.
     """
 
     calls: float = 0.0
@@ -53,6 +57,7 @@ class Work:
     weights_mb: float = 0.0
     spilled_mb: float = 0.0
     joined_mb: float = 0.0
+    handled_mb: float = 0.0
 
     def beyond(self, cache_mb: float) -> Work:
         """The same step with what of its tokens does not fit in `cache_mb` as spilled; infinity spills nothing."""
@@ -119,6 +124,7 @@ def work_of(schedule: Schedule, rank: int, step: Compute) -> Work:
             batch * own * vector_mb,
             weights * _FLOAT_BYTES / BYTES_PER_MB,
             joined_mb=batch * context * vector_mb if schedule.plan.devices > 1 else 0.0,
+            handled_mb=_handled_mb(schedule, rank) if schedule.plan.exchange == "preposted" else 0.0,
         )
     if step.name == "embed":
         patches = step.flops / (batch * flops.embed_flops(shape, 1))
@@ -128,6 +134,14 @@ def work_of(schedule: Schedule, rank: int, step: Compute) -> Work:
         return Work(calls, step.flops / FLOPS_PER_GFLOP, 0.0, batch * vector_mb, shape.classes * vector_mb)
     # Averaging reads each number once: its FLOPs are the numbers.
     return Work(calls, 0.0, 0.0, step.flops * _FLOAT_BYTES / BYTES_PER_MB, 0.0)
+
+
+def _handled_mb(schedule: Schedule, rank: int) -> float:
+    """What a rank sends and receives in a round of exchanges."""
+    sent = schedule.plan.sent_tokens(schedule.shape.tokens)
+    peers = schedule.plan.devices - 1
+    vectors = peers * sent[rank] + sum(sent) - sent[rank] if peers else 0
+    return schedule.batch * vectors * schedule.shape.dim * WIRE_BYTES[schedule.plan.wire_dtype] / BYTES_PER_MB
 
 
 def works(schedule: Schedule, rank: int) -> Iterator[Work]:

@@ -1,12 +1,15 @@
 """The two ways in which ranks exchange before a block.
 
 `blocking`: receives are posted after compute, so no flow of a round starts before its last rank is there.
-`preposted`: receives are posted a block ahead, so a flow starts as soon as its sender has computed.
+`preposted`: receives are posted a block ahead, so a flow starts as soon as its sender has computed; in the first round
+also, as soon as the ranks before it have been heard (`prism.schedule.gives_way_to`).
 
 Either way a rank goes on when everything it receives has arrived; its own sends are in the kernel's hands.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from simpy import Environment
 
@@ -53,7 +56,7 @@ class BlockingExchange:
 
 
 class PrepostedExchange:
-    """Receives are posted by steps of their own; a rank that arrives at a round sends at once."""
+    """Receives are posted by steps of their own; a rank that arrives at a round sends at once, or after others."""
 
     def __init__(self, env: Environment, network: Network) -> None:
         self._env = env
@@ -67,5 +70,6 @@ class PrepostedExchange:
 
     def begin(self, rank: int, step: Exchange) -> Arrival:
         """Rank `rank` offers what it has computed; the arrival is of the receives it posted before."""
-        self._network.offer([key for key, _ in outgoing(rank, step)])
-        return self._posted.pop((rank, step.block))
+        arrival = self._posted.pop((rank, step.block))
+        arrival.after(step.after, partial(self._network.offer, [key for key, _ in outgoing(rank, step)]))
+        return arrival

@@ -7,7 +7,7 @@ the medium. The latency of a transfer passes before it takes the air and leaves 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from simpy import Environment, Event
@@ -21,17 +21,33 @@ Connection = tuple[int, int, str]
 class Arrival:
     """What a rank waits for: the messages it expects together, and when the first of them started."""
 
-    __slots__ = ("event", "outstanding", "started_s")
+    __slots__ = ("_heard", "_then", "_until", "event", "outstanding", "started_s")
 
     def __init__(self, env: Environment, messages: int) -> None:
         self.event: Event = env.event()
         self.outstanding = messages
         self.started_s = float("inf")
+        self._heard: set[int] = set()
+        self._until: frozenset[int] = frozenset()
+        self._then: Callable[[], None] | None = None
 
-    def arrived(self) -> None:
+    def after(self, senders: Iterable[int], then: Callable[[], None]) -> None:
+        """Do something as soon as the messages of `senders`, some of those expected, are in; at once if they are."""
+        self._until, self._then = frozenset(senders), then
+        self._see_who_is_in()
+
+    def arrived(self, sender: int) -> None:
+        """One more message is in. What waited for it is done before the rank goes on."""
+        self._heard.add(sender)
         self.outstanding -= 1
+        self._see_who_is_in()
         if not self.outstanding:
             self.event.succeed()
+
+    def _see_who_is_in(self) -> None:
+        if self._then is not None and self._until <= self._heard:
+            then, self._then = self._then, None
+            then()
 
 
 class _Transfer:
@@ -122,6 +138,6 @@ class Network:
                 self._start([queue.popleft()])
             else:
                 del self._busy[transfer.connection]
-            transfer.arrival.arrived()
+            transfer.arrival.arrived(transfer.connection[0])
 
         return end

@@ -12,6 +12,7 @@ from prism.scenario import Scenario
 from prism.schedule import TERMINAL, Compute, Copy, Exchange, Schedule, Send, Step
 from prism.units import BYTES_PER_MB, FLOPS_PER_GFLOP
 from prism.work import work_of
+from sim.boards import ALIKE, BoardMix
 from sim.jitter import Jitter
 from sim.messages import MessageKey, outgoing
 
@@ -54,9 +55,16 @@ def rate_to(receiver: int, forward: Number, reverse: Number) -> Number:
     return reverse if receiver == TERMINAL else forward
 
 
-def price(scenario: Scenario, schedule: Schedule, profile: SystemProfile, jitter: Jitter | None = None) -> Prices:
+def price(
+    scenario: Scenario,
+    schedule: Schedule,
+    profile: SystemProfile,
+    jitter: Jitter | None = None,
+    boards: BoardMix = ALIKE,
+) -> Prices:
     """Price every step. Jitter is drawn rank by rank in the order of steps, then message by message likewise."""
-    seconds = tuple(_rank_seconds(schedule, rank, profile) for rank in range(len(schedule.ranks)))
+    ranks = range(len(schedule.ranks))
+    seconds = tuple(_rank_seconds(schedule, rank, profile, boards.speed(rank)) for rank in ranks)
     airtimes, latencies = _messages(scenario, schedule, profile)
     if jitter is not None:
         seconds = tuple(tuple(jitter(duration) if duration else 0.0 for duration in rank) for rank in seconds)
@@ -100,7 +108,7 @@ def _messages(
     return airtimes, latencies
 
 
-def _rank_seconds(schedule: Schedule, rank: int, profile: SystemProfile) -> tuple[float, ...]:
+def _rank_seconds(schedule: Schedule, rank: int, profile: SystemProfile, speed: float) -> tuple[float, ...]:
     mode = schedule.plan.mode
     steps = schedule.ranks[rank]
     compute_s = _compute_pricer(schedule, rank, profile)
@@ -108,7 +116,7 @@ def _rank_seconds(schedule: Schedule, rank: int, profile: SystemProfile) -> tupl
 
     def seconds(step: Step) -> float:
         if isinstance(step, Compute):
-            return compute_s(step)
+            return compute_s(step) / speed
         if not isinstance(step, Copy):
             return 0.0
         duration = copies.get(step.nbytes)

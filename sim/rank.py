@@ -65,6 +65,11 @@ class Rank:
                 self._trace("staging", step.name, step.block, begin, step.nbytes)
             elif isinstance(step, Exchange):
                 arrival = self._exchange.begin(self._rank, step)
+                if seconds:  # what is computed while messages travel
+                    begin = self._env.now
+                    yield self._compute_unit.work(seconds)
+                    self._compute_s += self._env.now - begin
+                    self._trace("compute", "own_attention", step.block, begin)
                 yield from self._await(arrival, "exchange", step.block, step.receives)
             elif isinstance(step, Post):
                 self._exchange.post(self._rank, step)

@@ -104,9 +104,9 @@ def exchanges(skewed: bool) -> tuple[ClosedFormCheck, ClosedFormCheck]:
     """Blocks of c seconds and messages of w seconds of air, no latency, no copies, the worker late by s.
 
     Blocking: each block costs c + 2 w whatever the skew, since the flows of a round start together.
-    Preposted, in step (s = 0): both send at once, each block costs c + 2 w as well. Preposted, late by s >= w: one
-    board's message travels while the other still computes; every second exchange of a board is already in when it
-    gets there, so two blocks cost 2 c + 2 w.
+    Preposted: the worker gives way in the first round, and so is w ahead or behind ever after. One board's message
+    travels while the other still computes; every second exchange of a board is already in when it gets there, so two
+    blocks cost 2 c + 2 w.
     """
     free = _model("MB", 0.0, 0.0)
     compute = _model("GFLOP", 20e-3, 0.0)
@@ -127,8 +127,7 @@ def exchanges(skewed: bool) -> tuple[ClosedFormCheck, ClosedFormCheck]:
         return simulate(Scenario(_SHAPE, _BATCH, _MBPS, plan), system).total_s
 
     blocking_s = late_s + depth * (c + 2 * w) + head_s
-    # With replicated input they are in step but for the control message and two patches; processor sharing keeps
-    # that small lead round by round.
+    # With replicated input they reach the first exchange in step, but for the control message and two patches.
     lead_s = late_s - c / block_flops * _BATCH * flops.embed_flops(_SHAPE, _SHAPE.tokens // 2 - 2)
     preposted_s = _preposted_terminal_s(late_s, lead_s, c, w, depth) + head_s
     label = "late worker" if skewed else "boards in step"
@@ -141,18 +140,14 @@ def exchanges(skewed: bool) -> tuple[ClosedFormCheck, ClosedFormCheck]:
 def _preposted_terminal_s(late_s: float, lead_s: float, c: float, w: float, depth: int) -> float:
     """When the terminal device has computed its last block, with the worker `late_s` at its first exchange.
 
-    With a lead of e, the leader's message is alone for e and then shares: where e < w it arrives 2 w - e after the
-    leader's own readiness, the other board's 2 w after it; so the boards swap the lead and keep its size. Where e >= w
-    nothing is shared: the leader waits e + w and falls w behind.
+    The worker sends its first message when it has the terminal device's, so that one has it w later than the worker, or
+    more. From there on a leader waits for the other's message and falls w behind; nothing is shared where c >= w.
     """
-    terminal_s, worker_s = late_s - lead_s, late_s
-    for _ in range(depth):
-        first, second = min(terminal_s, worker_s), max(terminal_s, worker_s)
-        lead = second - first
-        first_done = first + lead + w if lead >= w else first + 2 * w
-        second_done = max(second, first + w) if lead >= w else first + 2 * w - lead
+    heard_s = max(late_s, late_s - lead_s + w)
+    terminal_s, worker_s = heard_s + w + c, heard_s + c
+    for _ in range(depth - 1):
         if terminal_s <= worker_s:
-            terminal_s, worker_s = first_done + c, second_done + c
+            terminal_s, worker_s = worker_s + w + c, worker_s + c
         else:
-            terminal_s, worker_s = second_done + c, first_done + c
+            terminal_s, worker_s = terminal_s + c, terminal_s + w + c
     return terminal_s

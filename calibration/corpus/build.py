@@ -41,11 +41,12 @@ class CorpusCalibration:
 
 
 def calibrate_corpus(cases: Sequence[Case], facts: ProfileFacts) -> CorpusCalibration:
-    """Fit compute, staging and link to the medians of the cases.
+    """Fit compute, staging and link to the medians of the cases, those whose compute was replayed left out.
 
     Raises:
         InputError: too few cases to tell the prices of a stage.
     """
+    cases = [case for case in cases if not case.key.replayed]
     distributed = [case for case in cases if case.key.plan.mode != "local"]
     reference_mbps = float(np.median([case.key.bandwidth_mbps for case in distributed or cases]))
     compute, cache_mb = fit_compute(cases)

@@ -25,13 +25,17 @@ TOTAL = "total"
 
 @dataclass(frozen=True)
 class CaseKey:
-    """What tells a case from others. `local` does not use the network: its bandwidth is that of the record."""
+    """What tells a case from others. `local` does not use the network: its bandwidth is 0, whatever the record's.
+
+    `replayed` cases slept their compute (`prism profile --replay`): what they tell is their communication.
+    """
 
     model: str
     batch: int
     bandwidth_mbps: float
     plan: Plan
     reverse_bandwidth_mbps: float | None = None
+    replayed: bool = False
 
     @property
     def label(self) -> str:
@@ -45,6 +49,7 @@ class CaseKey:
             parts += [self.plan.exchange, self.plan.input_distribution]
             parts += [self.plan.wire_dtype] if self.plan.wire_dtype != "float32" else []
             parts += [] if self.plan.first_exchange else ["no first exchange"]
+        parts += ["replayed"] if self.replayed else []
         return " ".join(parts)
 
 
@@ -107,8 +112,7 @@ def cases_of(runs: Iterable[Measurement]) -> tuple[Case, ...]:
     for run in runs:
         if run.source == "published":
             raise InputError("a corpus holds one run a line; published means have no spread: leave them out")
-        key = CaseKey(run.model, run.batch, run.bandwidth_mbps, run.plan, run.reverse_bandwidth_mbps)
-        grouped.setdefault(key, []).append(run)
+        grouped.setdefault(key_of(run), []).append(run)
     if not grouped:
         raise InputError("the corpus holds no runs; record some with prism profile")
     for key, of_case in grouped.items():
@@ -117,10 +121,24 @@ def cases_of(runs: Iterable[Measurement]) -> tuple[Case, ...]:
     return tuple(Case(key, tuple(grouped[key])) for key in sorted(grouped, key=sort_key))
 
 
+def key_of(run: Measurement) -> CaseKey:
+    """The case of a run."""
+    replayed = "machine.compute" in run.provenance
+    if run.plan.mode == "local":
+        return CaseKey(run.model, run.batch, 0.0, run.plan, None, replayed)
+    return CaseKey(run.model, run.batch, run.bandwidth_mbps, run.plan, run.reverse_bandwidth_mbps, replayed)
+
+
 def sort_key(key: CaseKey) -> tuple[str, ...]:
     """Cases by model, batch, bandwidth and plan; numbers are padded so that they sort as numbers."""
     reverse = key.reverse_bandwidth_mbps or key.bandwidth_mbps
-    return (key.model, f"{key.batch:08d}", f"{key.bandwidth_mbps:014.4f}", f"{reverse:014.4f}", repr(key.plan))
+    return (
+        key.model,
+        f"{key.batch:08d}",
+        f"{key.bandwidth_mbps:014.4f}",
+        f"{reverse:014.4f}",
+        repr((key.plan, key.replayed)),
+    )
 
 
 def modes_of(cases: Sequence[Case]) -> tuple[str, ...]:

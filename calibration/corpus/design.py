@@ -24,7 +24,7 @@ from prism.scenario import Scenario
 
 #: Seconds of a unit of `KINDS` and of `LINK` on a modest machine (30 GFLOPS, 10 GB/s, 100 Mbps); only their proportions
 #: matter, and only to which case comes first.
-ROUGH_COMPUTE = np.array([1e-5, 3e-2, 6e-2, 1e-3, 1e-4, 1e-3, 1e-3])
+ROUGH_COMPUTE = np.array([1e-5, 3e-2, 6e-2, 1e-3, 1e-4, 1e-3, 1e-3, 1e-3])
 ROUGH_LINK = np.array([1e-4, 1e-4, 8e-2, 2e-2])
 #: Of a latency and a MB where receives are posted ahead, and the share of the air that overlaps.
 ROUGH_AHEAD = np.array([1e-4, 5e-3, 0.3])

@@ -122,7 +122,10 @@ def totals_s(passes: Passes, busy_s: Array, air: AirPrice, own: Array) -> Array:
     ready[:, 1] += _worker_starts_s(passes, before_s[:, 0], air, own)
     had = np.zeros_like(ready)
     for number in range(int(passes.rounds.max(initial=0))):
-        ends = _round_ends(np.maximum(ready, had[:, ::-1]) + latency_s, air_s, weight)
+        starts = np.maximum(ready, had[:, ::-1]) + latency_s
+        if number == 0:  # the worker sends when it has heard the terminal device
+            starts[:, 1] = np.maximum(starts[:, 1], starts[:, 0] + air_s[:, 0] + latency_s[:, 1])
+        ends = _round_ends(starts, air_s, weight)
         taking_part = (number < passes.rounds)[:, None]
         had = np.where(taking_part, ends[:, ::-1], had)
         ready = np.where(taking_part, np.maximum(ready, had) + block_s, ready)

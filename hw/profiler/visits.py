@@ -30,6 +30,10 @@ class Visits(Protocol):
     """Decides visit after visit. The same answers for the same runs: a resumed sweep goes on as it would have."""
 
     @property
+    def grid(self) -> Grid:
+        """All cases that there are."""
+
+    @property
     def seed(self) -> int:
         """Of the random orders."""
 

@@ -15,7 +15,7 @@ from hw.runtime.group import GlooGroup
 from hw.runtime.recorder import Recorder
 from hw.runtime.staging import Staging
 from prism.nn.split import RankModel
-from prism.schedule import TERMINAL, Copy, Exchange, Message, Post, Receive, Send
+from prism.schedule import TERMINAL, Copy, Exchange, Message, Post, Receive, Send, gives_way_to
 
 #: Tags above those of the exchanges, which are their blocks.
 _INPUT_TAG, _RESULT_TAG = 1_000_001, 1_000_002
@@ -52,7 +52,7 @@ class GlooExchange:
         self._blocks = range(0 if self._plan.first_exchange else 1, rank_model.shape.depth)
         self._preposted = self._plan.exchange == "preposted"
         self._sets = [_Buffers(rank_model, batch, staging) for _ in range(2 if self._preposted else 1)]
-        self._posted: dict[int, list[tuple[int, Work]]] = {}
+        self._posted: dict[int, dict[int, Work]] = {}
         self._sending: list[tuple[int, Work]] = []
         self._inputs = self._input_buffers()
         self._results = self._result_buffers()
@@ -78,12 +78,18 @@ class GlooExchange:
             self._staging.to_host(own_BVD, buffers.send, self._plan.wire_dtype)
         sends = tuple(Message(peer, buffers.send.nbytes) for peer in self._peers)
         receives = _messages(buffers)
-        with self._recorder.take(Exchange(block, sends, receives)):
+        after = gives_way_to(self._plan, self._rank, block)
+        with self._recorder.take(Exchange(block, sends, receives, after)):
             if not self._preposted:
                 self._post(block)
+            arriving = self._posted.pop(block)
+            for peer in after:
+                self._await(arriving, peer, block)
+            if after:
+                self._recorder.sends_now()
             buffers.sending = [(peer, self._group.send(buffers.send, peer, block)) for peer in self._peers]
-            for peer, work in self._posted.pop(block):
-                self._group.wait(work, peer, f"receiving the exchange before block {block}")
+            for peer in tuple(arriving):
+                self._await(arriving, peer, block)
         if self._preposted and block + 1 in self._blocks:
             self._post_ahead(block + 1)
         with self._recorder.take(
@@ -128,11 +134,14 @@ class GlooExchange:
         with self._recorder.take(Copy("stage_result", None, "host_to_device", nbytes)):
             return [self._staging.to_device(buffer, self._dtype) for buffer in self._results.values()]
 
+    def _await(self, arriving: dict[int, Work], peer: int, block: int) -> None:
+        self._group.wait(arriving.pop(peer), peer, f"receiving the exchange before block {block}")
+
     def _post(self, block: int) -> None:
         buffers = self._sets[block % len(self._sets)]
-        self._posted[block] = [
-            (peer, self._group.receive(buffer, peer, block)) for peer, buffer in buffers.receive.items()
-        ]
+        self._posted[block] = {
+            peer: self._group.receive(buffer, peer, block) for peer, buffer in buffers.receive.items()
+        }
 
     def _post_first(self) -> None:
         """After the input: it must not queue behind an exchange."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,6 +20,8 @@ from prism.errors import InputError
 
 #: How long the ranks may take to find each other.
 FORMING_S = 20.0
+#: After a deadline: what has arrived is still taken.
+LEAST_WAIT_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class GlooGroup:
         self.rank = rank
         self.names = list(names)
         self.timeout_s = timeout_s
-        self._timeout = timedelta(seconds=timeout_s)
+        self._deadline_s: float | None = None
         patience = timedelta(seconds=FORMING_S)
         try:
             store = store or TCPStore(meeting.address, meeting.port, len(names), timeout=patience)
@@ -92,14 +96,27 @@ class GlooGroup:
         assert work is not None
         return work
 
+    @contextmanager
+    def deadline(self, after_s: float | None) -> Iterator[None]:
+        """Let no wait inside the block last beyond `after_s` seconds from now; None leaves each its timeout."""
+        self._deadline_s = None if after_s is None else time.monotonic() + after_s
+        try:
+            yield
+        finally:
+            self._deadline_s = None
+
     def wait(self, work: dist.Work, peer: int, doing: str) -> None:
         """Wait for a transfer.
 
         Raises:
-            PeerLost: not done within the timeout, or the connection broke. The group is unusable afterwards.
+            PeerLost: not done within the timeout or the deadline, or the connection broke. The group is unusable
+                afterwards.
         """
+        wait_s = self.timeout_s
+        if self._deadline_s is not None:
+            wait_s = min(wait_s, max(self._deadline_s - time.monotonic(), LEAST_WAIT_S))
         try:
-            work.wait(self._timeout)
+            work.wait(timedelta(seconds=wait_s))
         except RuntimeError as error:
             raise self._lost(peer, doing, error) from error
 

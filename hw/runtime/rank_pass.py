@@ -5,6 +5,7 @@ The terminal device and the workers run the same code; who starts it and who hol
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -17,6 +18,7 @@ from hw.runtime.comparator import AllGatherExchange
 from hw.runtime.exchange import GlooExchange
 from hw.runtime.group import GlooGroup
 from hw.runtime.recorder import Recorder
+from hw.runtime.replay import HollowModel, StepSeconds
 from hw.runtime.staging import staging_for
 from prism.nn.run import ComputeName, run_rank
 from prism.nn.segment_means import PrefixTokens
@@ -51,6 +53,7 @@ class RankPass:
         clock: monotonic, in seconds.
         prefix: whether class and register tokens are averaged in.
         carrier: who carries the exchanges.
+        replay: seconds of each compute step, which are then slept; None computes.
 
     Attributes:
         recorder: the steps of the last pass.
@@ -67,8 +70,10 @@ class RankPass:
         *,
         prefix: PrefixTokens = "averaged",
         carrier: Carrier = "prism",
+        replay: StepSeconds | None = None,
     ) -> None:
-        self.rank_model = RankModel(model, plan, rank, prefix=prefix)
+        self.rank_model = (RankModel if replay is None else HollowModel)(model, plan, rank, prefix=prefix)
+        self._replay = replay
         self.recorder = Recorder(clock)
         self._staging = staging_for(self.rank_model.device)
         self._exchange = (
@@ -119,5 +124,7 @@ class RankPass:
     @contextmanager
     def _observe(self, name: ComputeName, block: int | None) -> Iterator[None]:
         with self.recorder.take(Compute(name, block, 0)):
+            if self._replay is not None:
+                time.sleep(self._replay[name, block])
             yield
             self._staging.settle()

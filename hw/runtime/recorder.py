@@ -17,12 +17,14 @@ class TakenStep:
     Attributes:
         begin_s: when the step before it ended: steps partition the timeline.
         entered_s: when its own work began; what lies between is the runtime's own time.
+        sent_s: when the rank sent what the step sends, where that was not at once.
     """
 
     step: Step
     begin_s: float
     entered_s: float
     end_s: float
+    sent_s: float | None = None
 
     @property
     def own_time_s(self) -> float:
@@ -36,6 +38,7 @@ class Recorder:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._last_s = 0.0
+        self._sent_s: float | None = None
         self.steps: list[TakenStep] = []
 
     def start(self) -> float:
@@ -53,11 +56,16 @@ class Recorder:
     @contextmanager
     def take(self, step: Step) -> Iterator[None]:
         """Take down `step` around the work that it is."""
+        self._sent_s = None
         entered = self._clock()
         yield
         end = self._clock()
-        self.steps.append(TakenStep(step, self._last_s, entered, end))
+        self.steps.append(TakenStep(step, self._last_s, entered, end, self._sent_s))
         self._last_s = end
+
+    def sends_now(self) -> None:
+        """The step that is being taken sends only now."""
+        self._sent_s = self._clock()
 
 
 def without_flops(step: Step) -> Step:
@@ -68,23 +76,24 @@ def without_flops(step: Step) -> Step:
 def encode(steps: Sequence[TakenStep]) -> list[list[Any]]:
     """Steps for the control channel, as JSON values."""
     return [
-        [type(taken.step).__name__, asdict(taken.step), taken.begin_s, taken.entered_s, taken.end_s] for taken in steps
+        [type(taken.step).__name__, asdict(taken.step), taken.begin_s, taken.entered_s, taken.end_s, taken.sent_s]
+        for taken in steps
     ]
 
 
 def decode(rows: Sequence[Sequence[Any]]) -> list[TakenStep]:
     """Steps from the control channel."""
-    return [TakenStep(_step(kind, fields), begin, entered, end) for kind, fields, begin, entered, end in rows]
+    return [TakenStep(_step(kind, fields), *times) for kind, fields, *times in rows]
 
 
 def _step(kind: str, fields: dict[str, Any]) -> Step:
-    return _STEPS[kind](**{name: _messages(value) for name, value in fields.items()})
+    return _STEPS[kind](**{name: _field(value) for name, value in fields.items()})
 
 
-def _messages(value: Any) -> Any:
+def _field(value: Any) -> Any:
     if isinstance(value, dict):
         return Message(**value)
-    return tuple(map(_messages, value)) if isinstance(value, list) else value
+    return tuple(map(_field, value)) if isinstance(value, list) else value
 
 
 _STEPS: dict[str, Callable[..., Step]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
@@ -29,6 +29,7 @@ from hw.runtime.group import GlooGroup, open_meeting
 from hw.runtime.identity import versions, weights_digest
 from hw.runtime.rank_pass import Carrier, RankPass, sample_images
 from hw.runtime.recorder import TakenStep
+from hw.runtime.replay import encode_seconds, replayed_seconds
 from hw.runtime.settings import Settings
 from hw.runtime.timeline import on_axis, runtime_s, spans_of, times_of
 from hw.runtime.workers import RemoteWorker
@@ -37,8 +38,9 @@ from prism.files import to_json
 from prism.nn.load import load_model
 from prism.nn.support import shape_of_model
 from prism.plan import Plan
+from prism.profile import SystemProfile
 from prism.record import Energy, Measurement
-from prism.schedule import TERMINAL
+from prism.schedule import TERMINAL, build_schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -139,8 +141,12 @@ class Terminal:
         self.bandwidth_mbps = bandwidth_mbps
         return self._throttle.provenance()
 
-    def prepare(self, plan: Plan, batch: int, *, carrier: Carrier = "prism") -> Prepared:
+    def prepare(
+        self, plan: Plan, batch: int, *, carrier: Carrier = "prism", replay: SystemProfile | None = None
+    ) -> Prepared:
         """Get ready for passes of `plan`: shares of the model, buffers and images on every rank.
+
+        With `replay`, boards sleep what that profile says their compute takes (see `hw.runtime.replay`).
 
         Raises:
             InputError: a plan that the model is too short for, or of more boards than there are.
@@ -148,8 +154,18 @@ class Terminal:
         """
         if plan.devices > self.devices:
             raise InputError(f"plan {plan.label} needs {plan.devices} boards and there are {self.devices}")
+        schedule = build_schedule(self.shape, plan, batch)
+        slept = [None if replay is None else replayed_seconds(schedule, rank, replay) for rank in range(plan.devices)]
         rank_pass = RankPass(
-            self.model, plan, TERMINAL, batch, self._group, self._clock, prefix=self.settings.prefix, carrier=carrier
+            self.model,
+            plan,
+            TERMINAL,
+            batch,
+            self._group,
+            self._clock,
+            prefix=self.settings.prefix,
+            carrier=carrier,
+            replay=slept[TERMINAL],
         )
         workers = self.workers[: plan.devices - 1]
         for worker in workers:
@@ -159,6 +175,7 @@ class Terminal:
                 seed=self.settings.seed,
                 prefix=self.settings.prefix,
                 carrier=carrier,
+                replay=encode_seconds(slept[worker.rank]),
             )
         return Prepared(self, rank_pass, workers, batch)
 
@@ -172,6 +189,10 @@ class Terminal:
         words = [said for worker in workers if (said := worker.last_words(deadline_s)) is not None]
         gone = [said for said in words if " reports: " not in said]
         return PeerLost((gone or words or [str(error)])[0])
+
+    def deadline(self, after_s: float | None) -> AbstractContextManager[None]:
+        """Let no wait for a message inside the block last beyond so many seconds from now; None: no such limit."""
+        return nullcontext() if self._group is None else self._group.deadline(after_s)
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -229,7 +250,14 @@ class Prepared:
         self._facts = terminal.facts() | {"staging": rank_pass.staging_label}
         self._readings = self._read_clocks()
 
-    def run(self, images_BCYX: Tensor | None = None, *, energy: Energy | None = None, spans: bool = False) -> Answer:
+    def run(
+        self,
+        images_BCYX: Tensor | None = None,
+        *,
+        energy: Energy | None = None,
+        spans: bool = False,
+        give_up_s: float | None = None,
+    ) -> Answer:
         """Take a pass and keep its record.
 
         Args:
@@ -237,14 +265,16 @@ class Prepared:
                 replicates the input.
             energy: what to put into the record.
             spans: whether the record keeps every step.
+            give_up_s: how long the pass may wait for messages in all; by default each wait has the settings' timeout.
 
         Raises:
             PeerLost: a worker did not do its part within the timeout. The group is unusable afterwards.
         """
         try:
-            logits_BO = self._pass.run(
-                self._images if images_BCYX is None else images_BCYX, lambda rank: self._workers[rank - 1].start()
-            )
+            with self._terminal.deadline(give_up_s):
+                logits_BO = self._pass.run(
+                    self._images if images_BCYX is None else images_BCYX, lambda rank: self._workers[rank - 1].start()
+                )
             steps = [self._pass.recorder.steps, *(worker.finished() for worker in self._workers)]
             before, self._readings = self._readings, self._read_clocks()
         except PeerLost as error:

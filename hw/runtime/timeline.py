@@ -2,7 +2,8 @@
 
 Times are seconds since the terminal device accepted the batch. A step that waits for messages is cut in two: waiting
 until the first of them has started on its way, transfer from there on. A message starts when its sender has entered its
-step and its receiver has posted the receive (GLOO's rendezvous). The simulator draws the line in the same place.
+step, or sends it in its course, and its receiver has posted the receive (GLOO's rendezvous). The simulator draws the
+line in the same place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ def on_axis(steps: Timeline, to_ours: Callable[[float], float], accepted_s: floa
         return max(0.0, to_ours(time_s) - accepted_s)
 
     placed = [
-        TakenStep(taken.step, moved(taken.begin_s), moved(taken.entered_s), moved(taken.end_s)) for taken in steps
+        TakenStep(
+            taken.step,
+            moved(taken.begin_s),
+            moved(taken.entered_s),
+            moved(taken.end_s),
+            None if taken.sent_s is None else moved(taken.sent_s),
+        )
+        for taken in steps
     ]
     return [replace(placed[0], begin_s=0.0), *placed[1:]] if placed else []
 
@@ -89,7 +97,7 @@ def _senders(step: Exchange | Receive) -> list[int]:
 def _sent(timelines: Sequence[Timeline]) -> dict[_Key, float]:
     """When each message was offered by its sender."""
     return {
-        (rank, message.peer, name, block): taken.entered_s
+        (rank, message.peer, name, block): taken.entered_s if taken.sent_s is None else taken.sent_s
         for rank, steps in enumerate(timelines)
         for taken in steps
         for name, block, messages in _outgoing(taken.step)

@@ -25,6 +25,7 @@ from hw.runtime.group import GlooGroup, Meeting
 from hw.runtime.identity import versions, weights_digest
 from hw.runtime.rank_pass import RankPass, sample_images
 from hw.runtime.recorder import encode
+from hw.runtime.replay import decode_seconds
 from prism.errors import InputError
 from prism.files import parse_json, to_json
 from prism.nn.load import load_model
@@ -183,6 +184,7 @@ class _Session:
             self._worker.clock,
             prefix=message["prefix"],
             carrier=message["carrier"],
+            replay=decode_seconds(message["replay"]),
         )
         replicated = plan.input_distribution == "replicated"
         self._images = sample_images(self._model, batch, message["seed"]) if replicated else None

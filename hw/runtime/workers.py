@@ -98,6 +98,14 @@ class RemoteWorker:
         """Its clock in terms of ours."""
         return read_clock(lambda: float(self._ask("ping", "reading its clock")["clock_s"]), clock)
 
+    def probe(self, nbytes: int, timeout_s: float) -> None:
+        """Send a message of `nbytes` on the control channel and wait for its short answer; between passes only.
+
+        Raises:
+            PeerLost: no answer within `timeout_s` seconds, or it is gone. The channel is of no use afterwards.
+        """
+        self._ask("ping", "probing the link", timeout_s, size=nbytes)
+
     def energy_begin(self) -> None:
         """Begin a block of passes whose energy it measures."""
         self._ask("energy_begin", "measuring energy")

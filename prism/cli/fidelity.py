@@ -13,6 +13,7 @@ from prism.errors import InputError
 
 if TYPE_CHECKING:
     from validation.corpus.assess import Assessment
+    from validation.gates import Gate
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Request:
     quick: bool
     memory_gb: float
     as_json: bool
+    few: bool = False
 
 
 def validate_corpus(request: Request) -> None:
@@ -43,15 +45,19 @@ def validate_corpus(request: Request) -> None:
     cases = cases_of(runs)
     facts = recorded_facts(runs, request.measurements.stem, request.memory_gb)
     with progress("splits held out", len(splits(cases))) as after_each:
-        found = assess(cases, facts, baseline=baseline, learning=not request.quick, after_each=after_each)
+        found = assess(
+            cases, facts, baseline=baseline, learning=not request.quick, few=request.few, after_each=after_each
+        )
     _write(request, found)
     if request.as_json:
         print_json(assessment_summary(found))
     else:
         _print(found)
-    if not found.passed:
-        failed = [gate.name for gate in found.gates if not gate.passed]
-        say(f"error: {len(failed)} of {len(found.gates)} gates failed: {'; '.join(failed)}")
+    if found.missed_before:
+        say(f"{len(found.missed_before)} targets are missed, as in the baseline: {'; '.join(found.missed_before)}")
+    if found.failed:
+        names = "; ".join(gate.name for gate in found.failed)
+        say(f"error: {len(found.failed)} of {len(found.gates)} gates failed: {names}")
         click.get_current_context().exit(1)
 
 
@@ -66,7 +72,7 @@ def _write(request: Request, found: Assessment) -> None:
         write_text(request.report, corpus_report_html(found, command))
         say(f"report written to {request.report}")
     if request.write_baseline is not None:
-        write_baseline(request.write_baseline, found.folds.predictions)
+        write_baseline(request.write_baseline, found.folds.predictions, found.gates)
         say(f"baseline written to {request.write_baseline}")
     if request.trace is not None:
         if found.pair is None:
@@ -98,7 +104,13 @@ def _print(found: Assessment) -> None:
         "Gates",
         ["gate", "value", "limit", "unit", ""],
         [
-            [gate.name, f"{gate.value:.3g}", f"{gate.limit:.3g}", gate.unit, "passed" if gate.passed else "FAILED"]
+            [gate.name, f"{gate.value:.3g}", f"{gate.limit:.3g}", gate.unit, _verdict(gate, found)]
             for gate in found.gates
         ],
     )
+
+
+def _verdict(gate: Gate, found: Assessment) -> str:
+    if gate.passed:
+        return "passed"
+    return "FAILED, as in the baseline" if gate.name in found.missed_before else "FAILED"

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 import click
 
 from prism import __version__
+from prism.cli.ask import ask
 from prism.cli.calibrate import calibrate
+from prism.cli.compare import compare
 from prism.cli.doctor import doctor
+from prism.cli.explore import explore
 from prism.cli.output import say
 from prism.cli.profile import profile
 from prism.cli.run import run
@@ -41,7 +44,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (study, simulate, validate, calibrate, testbed, worker, doctor, profile, run):
+for command in (study, simulate, compare, explore, validate, calibrate, testbed, worker, doctor, profile, run, ask):
     cli.add_command(command)
 
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from prism.cli.boards import LOOPBACK
-from prism.cli.output import json_option, print_json, print_table, say, timed_progress
+from prism.cli.output import json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from hw.power.sampler import PowerSampler
     from hw.profiler.grid import Grid
-    from hw.profiler.log import RunLog
     from hw.profiler.sweep import SweepResult
-    from hw.runtime.settings import Settings
-    from hw.runtime.terminal import Prepared, Terminal
-    from prism.cli.boards import Boards
-    from prism.record import Energy, Measurement
+    from prism.record import Measurement
     from prism.scenario import Scenario
+
+#: Options that a design file stands for.
+_DESIGNED = (
+    *("map_path", "model", "batches", "bandwidths", "modes", "segments", "exchange", "inputs", "wire_dtype"),
+    *("passes", "rounds", "warm_up", "spans", "seed", "timeout"),
+)
 
 
 @click.command(
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     "--interface wlan0 --passes 200 --out runs.jsonl --map map.json"
 )
 @click.option("--out", type=Path, required=True, help="Record file, one line a run; a sweep begun in it goes on.")
+@click.option("--design", type=Path, help="Sweeps of a whole corpus (TOML); --out is then a folder of record files.")
 @click.option("--map", "map_path", type=Path, help="Write the performance map here.")
 @click.option("--model", default="vit_base_patch16_224", show_default=True, help="Model from the catalogue.")
 @click.option("--batches", default="1,2,4,8,16,32", show_default=True, help="Batch sizes.")
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 @click.option("--passes", type=int, help="Budget of timed passes, spent where decisions are near.  [default: all]")
 @click.option("--rounds", type=int, default=4, show_default=True, help="Rounds of a full sweep, of 5 passes a case.")
 @click.option("--warm-up", type=int, default=5, show_default=True, help="Unrecorded passes of each visit.")
+@click.option("--spans", type=int, default=0, show_default=True, help="Passes of each visit that keep every step.")
+@click.option("--replay", help="Profile: boards sleep what it says compute takes; more boards than cores.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order, the images and random weights.")
 @click.option("--testbed", is_flag=True, help="Boards played on this machine; root makes them namespaces.")
 @click.option("--loopback", is_flag=True, help="A testbed on paced loopback even as root.")
@@ -58,8 +60,11 @@ if TYPE_CHECKING:
 @click.option("--meter", default="auto", show_default=True, help="jtop, ina3221, rapl, nvml, none; auto takes one.")
 @click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds a wait inside a pass may take.")
 @json_option
+@click.pass_context
 def profile(
+    context: click.Context,
     out: Path,
+    design: Path | None,
     map_path: Path | None,
     model: str,
     batches: str,
@@ -72,6 +77,8 @@ def profile(
     passes: int | None,
     rounds: int,
     warm_up: int,
+    spans: int,
+    replay: str | None,
     seed: int,
     testbed: bool,
     loopback: bool,
@@ -90,17 +97,26 @@ def profile(
 
     Each run is on the disk before the next begins: the same command goes on where an interrupted one stopped.
     """
+    from hw.profiler.design import read_design
     from hw.profiler.visits import visits_for
     from hw.runtime.settings import Settings
     from prism.cli.boards import parse_peers
+    from prism.cli.corpus import record_corpus
+    from prism.cli.sweeping import Measuring, Place, sweep
     from prism.errors import InputError
+    from prism.profile import load_profile
 
     workers = parse_peers(peers)
     if testbed == bool(workers):
         raise InputError("say where to measure: --testbed for this machine, or --peers ADDRESS for real boards")
     devices = ranks if testbed else 1 + len(workers)
-    grid = _grid(model, batches, bandwidths, modes, segments, exchange, inputs, wire_dtype, devices)
-    visits = visits_for(grid, seed, passes=passes, rounds=rounds)
+    place = Place(testbed, loopback, ranks, meter)
+    replayed = None if replay is None else load_profile(replay)
+    if replayed is not None and not replayed.work:
+        raise InputError(
+            f"profile {replayed.name!r} has no prices of work, so boards cannot sleep what steps take; replay one that "
+            "`prism calibrate` made from measured runs"
+        )
     settings = Settings(
         model,
         workers,
@@ -112,9 +128,31 @@ def profile(
         timeout_s=timeout,
         throttle=throttle,
     )
-    with _sampler(meter) as sampler, _boards(settings, testbed, loopback, ranks, grid, meter) as boards:
-        result = _sweep(boards, sampler, out, grid, visits, warm_up)
+    if design is not None:
+        _refuse_designed(context)
+        runs = record_corpus(read_design(design), out, place, settings, replayed)
+        _tell_corpus(runs, out, as_json)
+        return
+    grid = _grid(model, batches, bandwidths, modes, segments, exchange, inputs, wire_dtype, devices)
+    visits = visits_for(grid, seed, passes=passes, rounds=rounds)
+    with place.sampler() as sampler, place.boards(settings, grid.bandwidths_mbps[-1]) as boards:
+        result = sweep(boards, sampler, out, visits, Measuring(warm_up, spans, replayed))
     _tell(result, map_path, out, as_json)
+
+
+def _refuse_designed(context: click.Context) -> None:
+    """Options that the design file stands for would be ignored."""
+    for name in _DESIGNED:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = next(each.opts[0] for each in context.command.params if each.name == name)
+            raise click.UsageError(f"{option} is said by the design file; leave it out, or --design")
+
+
+def _tell_corpus(runs: int, out: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"runs": runs, "out": str(out)})
+    else:
+        click.echo(f"{runs} runs in {out}. Next: prism validate --measurements {out}")
 
 
 def _grid(
@@ -164,82 +202,6 @@ def _numbers(name: str, text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"{name} {text!r} are not whole numbers separated by commas; write for example 1,8") from None
-
-
-@contextmanager
-def _boards(settings: Settings, testbed: bool, loopback: bool, ranks: int, grid: Grid, meter: str) -> Iterator[Boards]:
-    from prism.cli.boards import connected, on_testbed
-
-    if testbed:
-        say(f"starting {ranks} boards on this machine")
-        with on_testbed(settings, ranks, grid.bandwidths_mbps[-1], "--meter", meter, loopback=loopback) as boards:
-            if boards.bed is not None and boards.bed.interface == "lo":
-                say(LOOPBACK)
-            yield boards
-    else:
-        with connected(settings) as boards:
-            yield boards
-
-
-@contextmanager
-def _sampler(meter: str) -> Iterator[PowerSampler]:
-    from hw.power.choose import open_meter
-    from hw.power.sampler import PowerSampler
-
-    with open_meter(meter) as choice, PowerSampler(choice.meter) as sampler:
-        if not choice.meter.measures and choice.skipped:
-            say("no power meter here: no energies (`prism doctor` says why)")
-        yield sampler
-
-
-def _sweep(boards: Boards, sampler: PowerSampler, out: Path, grid: Grid, visits: Any, warm_up: int) -> SweepResult:
-    from hw.profiler.log import RunLog
-    from hw.profiler.session import Session
-    from hw.profiler.sweep import Sweep
-
-    terminal = boards.terminal
-    session = Session(grid, visits, _identity(terminal) | sampler.meter.describe(), warm_up)
-    visitor = Visitor(terminal, sampler)
-    with RunLog(out, session) as log, timed_progress("passes") as progress:
-        _greet(log, out)
-        return Sweep(log, visitor.prepare, visitor.measure, progress).run()
-
-
-def _greet(log: RunLog, out: Path) -> None:
-    if log.notice:
-        say(log.notice)
-    if log.records:
-        say(f"going on with {out}: {len(log.records)} runs are there already")
-
-
-def _identity(terminal: Terminal) -> dict[str, str]:
-    """The facts that must be the same for a sweep to go on: not the clocks of the moment, nor the link's rate."""
-    return {name: value for name, value in terminal.facts().items() if name not in _CHANGING}
-
-
-class Visitor:
-    """Carries out a sweep's visits on a terminal device."""
-
-    def __init__(self, terminal: Terminal, sampler: PowerSampler) -> None:
-        self._terminal = terminal
-        self._sampler = sampler
-        self._prepared: Prepared | None = None
-        self._energy: Energy | None = None
-
-    def prepare(self, case: Scenario, warm_up_passes: int) -> None:
-        """Make a case ready, and run its warm-up passes, which are the block that its energy is measured over."""
-        if self._terminal.bandwidth_mbps != case.bandwidth_mbps:
-            self._terminal.set_bandwidth(case.bandwidth_mbps)
-        self._prepared = self._terminal.prepare(case.plan, case.batch)
-        self._energy = self._prepared.warm_up(warm_up_passes, self._sampler)
-
-    def measure(self, _case: Scenario) -> Measurement:
-        """One timed pass of the case that was prepared last."""
-        assert self._prepared is not None
-        record = self._prepared.run(energy=self._energy).record
-        # The sweep adds what is the same for all of its runs; a line need not say it twice.
-        changing = {name: value for name, value in record.provenance.items() if name in _CHANGING}
-        return replace(record, provenance=changing)
 
 
 def _tell(result: SweepResult, map_path: Path | None, out: Path, as_json: bool) -> None:
@@ -320,15 +282,3 @@ def _spread_s(runs: Sequence[Measurement]) -> float:
 
 
 _STAGES = ("compute", "staging", "communication")
-#: Facts that may differ from run to run of one sweep.
-_CHANGING = (
-    "hottest_celsius",
-    "governor",
-    "cpu_mhz",
-    "gpu_mhz",
-    "load_1min",
-    "link_bandwidth_mbps",
-    "link_sockets",
-    "staging",
-    "date",
-)

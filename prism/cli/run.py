@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +11,21 @@ import click
 from prism.cli.output import json_option, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
-    from hw.runtime.terminal import Terminal
     from prism.policy.adaptive import AdaptivePolicy
-    from prism.policy.backend import Backend
+    from prism.policy.agreement import Agreement
+    from prism.policy.log import LogLine, RunFacts
     from prism.policy.loop import Requests, Served
     from prism.policy.objective import Objective
     from prism.policy.performance_map import PerformanceMap
-    from prism.policy.summary import Comparison, Truth
+    from prism.policy.summary import Comparison
     from prism.streams.bandwidth import BandwidthTrace
 
 
 @click.command(
     epilog="Examples: prism run --backend sim --trace fades:7 --plot out/run.svg; "
-    "prism run --backend hw --testbed --map out/map.json --trace phases:400,50,200:30 --requests 300 --json"
+    "prism run --backend hw --testbed --map out/map.json --trace phases:400,20,200:40 --requests 300 "
+    "--log out/hw.jsonl --json; prism run --profile out/pair.json --map out/map.json --trace phases:400,20,200:40 "
+    "--requests 300 --against out/hw.jsonl"
 )
 @click.option(
     "--backend", default="sim", show_default=True, help="sim, or hw: this board with --peers, or with --testbed."
@@ -77,9 +77,27 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=float, default=2.0, show_default=True, help="hw: seconds a wait inside a pass may take."
 )
+@click.option(
+    "--meter",
+    default="none",
+    show_default=True,
+    help="hw: power meter of this board, and of the testbed's: jtop, ina3221, rapl, nvml, auto or none.",
+)
 @click.option("--log", "log_path", type=Path, help="Write the decision log here, one JSON line a batch.")
 @click.option("--plot", "plot_path", type=Path, help="Write bandwidth, choice and latency over time here, as SVG.")
 @click.option("--save-map", type=Path, help="Write the map that was used here.")
+@click.option(
+    "--against",
+    type=Path,
+    help="Decision log of another run of the same requests and trace: say how alike the two are.",
+)
+@click.option(
+    "--against-noise",
+    type=float,
+    default=0.03,
+    show_default=True,
+    help="Relative difference of predicted costs below which two choices count as equal.",
+)
 @json_option
 def run(
     backend: str,
@@ -103,18 +121,24 @@ def run(
     interface: str | None,
     throttle: str,
     timeout: float,
+    meter: str,
     log_path: Path | None,
     plot_path: Path | None,
     save_map: Path | None,
+    against: Path | None,
+    against_noise: float,
     as_json: bool,
 ) -> None:
     """Serve requests, choosing mode, boards and segments for each batch by the bandwidth that is observed.
 
     Ends with what always-local, always-distributed and an oracle that knows the bandwidth would have paid.
     """
+    from prism.cli.run_backends import Hardware, Simulation, on_boards, simulated
     from prism.errors import unknown
     from prism.policy.adaptive import AdaptivePolicy
-    from prism.policy.loop import serve
+    from prism.policy.agreement import agreement
+    from prism.policy.log import RunFacts, decision_log, log_text
+    from prism.policy.loop import metered, serve
     from prism.policy.performance_map import write_map
     from prism.policy.summary import compare, summary
     from prism.streams.generate import trace_of
@@ -125,20 +149,20 @@ def run(
     stream = _requests(requests, batch, arrivals, wait)
     trace = trace_of(trace_text)
     table = _map(map_name, profile, model)
+    facts = RunFacts(backend, table.model, wanted.label, stream.label, trace.name, trace.digest)
+    other = None if against is None else _other_run(against, against_noise, facts)
     if save_map is not None:
         write_map(save_map, table)
-    hardware = _Hardware(testbed, peers, address, interface, throttle, timeout)
-    noise = (link_noise, step_noise, seed)
 
     def policy_for(workers: int) -> AdaptivePolicy:
         return AdaptivePolicy(table, wanted, workers)
 
     with ExitStack() as stack:
         if backend == "sim":
-            ready = _simulated(table, trace, profile, noise, policy_for)
+            ready = simulated(table, trace, Simulation(profile, link_noise, step_noise, seed), policy_for)
         else:
-            ready = stack.enter_context(_on_boards(table, trace, hardware, policy_for))
-        lines: list[str] = []
+            boards = Hardware(testbed, peers, address, interface, throttle, timeout, meter)
+            ready = stack.enter_context(on_boards(table, trace, boards, policy_for))
         total = len(stream.arrivals) if stream.arrivals is not None else stream.batches
         with progress("serving", total) as advance:
 
@@ -146,38 +170,20 @@ def run(
                 for _ in range(done.samples if stream.arrivals is not None else 1):
                     advance()
 
-            served, state = serve(ready.policy, ready.backend, stream, log=lines.append, after_each=after_each)
+            served, state = serve(ready.policy, ready.backend, stream, after_each=after_each)
+        served = metered(served, ready.energies())
     with progress("asking the oracle", len(served)) as advance:
         comparison = compare(ready.policy, served, state, ready.truth, advance)
-    _write(log_path, lines, plot_path, served, trace)
+    lines = decision_log(served, facts, trace)
+    _write(log_path, log_text(lines), plot_path, served, trace)
+    alike = None if other is None else agreement(lines, other, against_noise)
     what = {"backend": backend, "model": table.model, "trace": trace.name, "objective": objective}
     result = what | summary(ready.policy, served, state, comparison)
     if as_json:
-        print_json(result | {"oracle": ready.oracle})
+        print_json(result | {"oracle": ready.oracle} | _as_dict(alike))
     else:
         _print(result, comparison, ready.oracle)
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """A backend, the policy that drives it, and who knows what else could have been paid."""
-
-    backend: Backend
-    policy: AdaptivePolicy
-    truth: Truth
-    oracle: str
-
-
-@dataclass(frozen=True)
-class _Hardware:
-    """Which boards, as asked for."""
-
-    testbed: bool
-    peers: str | None
-    address: str
-    interface: str | None
-    throttle: str
-    timeout_s: float
+        _print_agreement(alike)
 
 
 def _objective(kind: str, deadline_ms: float | None, max_cr: float | None) -> Objective:
@@ -223,112 +229,29 @@ def _map(name: str, profile: str, model: str | None) -> PerformanceMap:
     return read_map(Path(name))
 
 
-def _simulated(
-    table: PerformanceMap,
-    trace: BandwidthTrace,
-    profile: str,
-    noise: tuple[float, float, int],
-    policy_for: Callable[[int], AdaptivePolicy],
-) -> _Ready:
-    from prism.catalogue import shape_of
-    from prism.profile import load_profile
-    from sim.streams.backend import Noise, SimBackend, workers_of
-
-    workers = workers_of(table.plans)
-    backend = SimBackend(shape_of(table.model), load_profile(profile), trace, workers=workers, noise=Noise(*noise))
-    return _Ready(backend, policy_for(workers), backend, "the simulator, knowing the trace")
-
-
-@contextmanager
-def _on_boards(
-    table: PerformanceMap,
-    trace: BandwidthTrace,
-    asked: _Hardware,
-    policy_for: Callable[[int], AdaptivePolicy],
-) -> Iterator[_Ready]:
-    from prism.cli.boards import connected, on_testbed, parse_peers
+def _other_run(path: Path, noise: float, facts: RunFacts) -> list[LogLine]:
+    """The log to compare with, refused before anything is served if it is of another task."""
     from prism.errors import InputError
-    from prism.policy.summary import MapTruth
-    from prism.units import BANDWIDTH_MBPS
-    from sim.streams.backend import workers_of
+    from prism.policy.agreement import require_same_task
+    from prism.policy.log import read_log
+    from prism.units import check_range
 
-    peers = parse_peers(asked.peers)
-    if asked.testbed == bool(peers):
-        raise InputError("say where to run: --testbed for this machine, or --peers ADDRESS for real boards")
+    check_range("against-noise", noise, 0, 1)
+    lines = read_log(path)
     try:
-        from hw.adaptive.backend import HwBackend
-        from hw.adaptive.live_link import LiveLink
-        from hw.runtime.settings import Settings
-    except ModuleNotFoundError as missing:
-        raise InputError(
-            f"--backend hw needs {missing.name}, which is not installed; pip install 'prism-edge[hw]'"
-        ) from None
-    settings = Settings(
-        table.model,
-        peers=peers,
-        address=asked.address,
-        interface=asked.interface,
-        timeout_s=asked.timeout_s,
-        throttle=asked.throttle,
-    )
-    first_mbps = next((mbps for mbps in trace.bandwidth_mbps if mbps), 400.0)
-    with ExitStack() as stack:
-        boards = stack.enter_context(
-            on_testbed(settings, workers_of(table.plans) + 1, first_mbps, "--meter", "none")
-            if asked.testbed
-            else connected(settings)
-        )
-        bed, terminal = boards.bed, boards.terminal
-        _require_these_boards(table, terminal)
-        # A testbed of namespaces holds the rate itself; on loopback the ranks pace their sockets.
-        shared = bed is not None and terminal.settings.throttle == "none"
-        policy = policy_for(len(terminal.workers))
-        backend = HwBackend(terminal, None, bed if shared else None)
-        stack.callback(backend.close)
-
-        def cut(off: bool) -> None:
-            assert bed is not None
-            for rank in range(1, bed.ranks):
-                (bed.cut if off else bed.restore)(rank)
-
-        if trace.bandwidth_mbps != (trace.bandwidth_mbps[0],) and not shared and terminal.settings.throttle == "none":
-            raise InputError("a trace that changes needs --testbed, or --throttle paced or tc")
-        link = LiveLink(
-            trace,
-            bed.set_bandwidth if shared and bed is not None else backend.set_bandwidth,
-            cut if shared else None,
-            backend.now_s,
-            concurrent=shared,
-            rates_mbps=bed.rate_range_mbps if bed is not None else BANDWIDTH_MBPS,
-        )
-        backend.begin(link)
-        stack.enter_context(link)
-        yield _Ready(backend, policy, MapTruth(table, trace), "the performance map at the trace's bandwidth")
-
-
-#: Ends of the names of facts that need not agree between a map and a run.
-_MOVING = ("link_burst_bytes", "link_limit_bytes", "power_meter")
-
-
-def _require_these_boards(table: PerformanceMap, terminal: Terminal) -> None:
-    """Refuse a map that was measured on other boards."""
-    from datetime import datetime, timezone
-
-    if table.source != "measured":
-        say(f"the performance map is {table.source}, not measured on these boards: what it predicts has to be learned")
-        return
-    # A testbed's bucket goes with its rate of the moment, and a run meters no energy.
-    moving = {name: value for name, value in table.machine.items() if name.endswith(_MOVING)}
-    table.require_usable(table.model, terminal.facts() | moving, datetime.now(timezone.utc))
+        require_same_task(facts, lines[0].run)
+    except InputError as error:
+        raise InputError(f"--against {path}: {error}") from None
+    return lines
 
 
 def _write(
-    log_path: Path | None, lines: list[str], plot_path: Path | None, served: list[Served], trace: BandwidthTrace
+    log_path: Path | None, log: str, plot_path: Path | None, served: list[Served], trace: BandwidthTrace
 ) -> None:
     from prism.files import write_text
 
     if log_path is not None:
-        write_text(log_path, "".join(line + "\n" for line in lines))
+        write_text(log_path, log)
         say(f"decisions: {log_path}")
     if plot_path is not None and served:
         from prism.report.plot import figure_svg
@@ -363,3 +286,45 @@ def _print(result: dict[str, Any], comparison: Comparison | None, oracle: str) -
             + f", against the oracle ({oracle}) {comparison.regret_pct:+.2f} %."
         )
     click.echo(f"{result['switches']} switches; probes took {result['probes_pct']:.2f} % of the time.")
+    for name, joules in result["energy_by_plan"].items():
+        everyone = joules["all_boards_j"]
+        click.echo(
+            f"{name}: {joules['terminal_j']:.3g} J a batch on the terminal device"
+            + ("" if everyone is None else f", {everyone:.3g} J on all boards")
+            + f" ({joules['metered']} of {joules['batches']} batches)."
+        )
+
+
+def _as_dict(alike: Agreement | None) -> dict[str, Any]:
+    from prism.policy.agreement import agreement_summary
+
+    return {} if alike is None else {"against": agreement_summary(alike)}
+
+
+#: A trace of more pieces than this is summed up in one line.
+_MOST_PHASES = 20
+
+
+def _print_agreement(alike: Agreement | None) -> None:
+    if alike is None:
+        return
+    if len(alike.phases) <= _MOST_PHASES:
+        print_table(
+            f"This run ({alike.backends[0]}) against the log ({alike.backends[1]})",
+            ["from s", "Mbps", "batches", "in the log", "agree", "in noise", "disagree", "ms a batch", "in the log"],
+            [
+                [
+                    f"{phase.begin_s:g}",
+                    f"{phase.bandwidth_mbps:g}",
+                    *map(str, (*phase.batches, phase.agree, phase.inside_noise, phase.disagree)),
+                    *("-" if mean_s is None else f"{1e3 * mean_s:.1f}" for mean_s in phase.mean_s),
+                ]
+                for phase in alike.phases
+            ],
+        )
+    share = "-" if alike.agreement_pct is None else f"{alike.agreement_pct:.1f} %"
+    click.echo(
+        f"Decisions outside the noise that agree: {share} ({alike.agree} agree, {alike.disagree} do not, "
+        f"{alike.inside_noise} within noise, {alike.unpaired} without a counterpart); "
+        f"total time {100 * (alike.latency_ratio - 1):+.1f} %."
+    )

@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="Example: prism validate --report out/validation.html; prism validate --json; "
-    "prism validate --measurements runs.jsonl --report out/fidelity.html --trace out/pass.json"
+    "prism validate --measurements runs.jsonl --report out/fidelity.html --trace out/pass.json; "
+    "prism validate --live --out out/live --report out/live.html"
 )
 @click.option("--report", type=Path, help="Write a self-contained HTML report here.")
-@click.option("--measurements", type=Path, help="Validate against these measured runs instead (JSON lines, one a run).")
+@click.option(
+    "--measurements",
+    type=Path,
+    help="Validate against these measured runs instead: JSON lines, one a run, or a folder of such files.",
+)
 @click.option("--baseline", type=Path, help="With --measurements: errors by case that must not get worse.")
 @click.option("--write-baseline", type=Path, help="With --measurements: write the errors by case here.")
 @click.option("--trace", type=Path, help="With --measurements: a pass, measured and simulated, for ui.perfetto.dev.")
+@click.option("--live", is_flag=True, help="Measure a corpus on a testbed of this machine now, and validate on it.")
+@click.option("--design", type=Path, help="With --live: what to measure (TOML).  [default: a few minutes' worth]")
+@click.option("--out", type=Path, help="With --live: folder that keeps the runs; a recording begun there goes on.")
 @click.option("--quick", is_flag=True, help="With --measurements: leave the error against the number of cases out.")
 @click.option("--memory-gb", type=float, default=8.0, show_default=True, help="Memory of a board, 1e9 bytes.")
 @json_option
@@ -31,6 +39,9 @@ def validate(
     baseline: Path | None,
     write_baseline: Path | None,
     trace: Path | None,
+    live: bool,
+    design: Path | None,
+    out: Path | None,
     quick: bool,
     memory_gb: float,
     as_json: bool,
@@ -39,10 +50,18 @@ def validate(
 
     Without --measurements: the published means, each batch size held out in turn.
     """
-    if measurements is not None:
+    if live and measurements is not None:
+        raise click.UsageError("--live measures its own runs: leave --measurements out")
+    for option, given in (("design", design), ("out", out)):
+        if given is not None and not live:
+            raise click.UsageError(f"--{option} needs --live")
+    if live or measurements is not None:
         from prism.cli.fidelity import Request, validate_corpus
+        from prism.cli.live import validate_live
 
-        validate_corpus(Request(measurements, report, baseline, write_baseline, trace, quick, memory_gb, as_json))
+        source = measurements or Path("live")
+        request = Request(source, report, baseline, write_baseline, trace, quick or live, memory_gb, as_json)
+        validate_live(request, out, design) if live else validate_corpus(request)
         return
     for option, given in (("baseline", baseline), ("write-baseline", write_baseline), ("trace", trace)):
         if given is not None:

@@ -9,6 +9,7 @@ import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
+from prism.catalogue import CATALOGUE
 from prism.errors import InputError, unknown
 from prism.nn.support import require_supported
 
@@ -29,7 +30,7 @@ def load_model(
         InputError: an unknown name, weights that cannot be had or do not fit, or a model that cannot be split.
     """
     if not timm.is_model(name):
-        raise unknown("model", name, timm.list_models())
+        raise _not_timms(name)
     if checkpoint is not None and not checkpoint.is_file():
         raise InputError(f"checkpoint {checkpoint} does not exist")
     path = "" if checkpoint is None else str(checkpoint)
@@ -42,3 +43,13 @@ def load_model(
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"timm could not build {name!r} with {source}: {reason}") from error
     return require_supported(model.eval())
+
+
+def _not_timms(name: str) -> InputError:
+    """Why boards cannot run it: the simulator knows it alone, or nobody does."""
+    if name.partition("@")[0] in CATALOGUE:
+        return InputError(
+            f"model {name!r} can be simulated only; boards run timm's Vision Transformers at their own length, "
+            "such as 'vit_base_patch16_224'"
+        )
+    return unknown("model", name, timm.list_models())

@@ -76,6 +76,7 @@ class State:
         probed_s: time that probes have taken since.
         charged_s: what of it counts against their budget: no answer is no airtime, so the wait for it counts in part.
         probe_at_s: when the last probe was over.
+        restored_s: what bringing workers back took in order to probe; no part of the probes' budget.
     """
 
     link: LinkEstimate | None
@@ -88,6 +89,7 @@ class State:
     probed_s: float
     charged_s: float
     probe_at_s: float
+    restored_s: float = 0.0
 
 
 class Candidate(NamedTuple):
@@ -95,6 +97,7 @@ class Candidate(NamedTuple):
 
     Attributes:
         value: what the objective minimises; None where the plan does not keep the deadline.
+        spread_s: median absolute deviation of single passes, by the map; None where it cannot tell.
     """
 
     plan: Plan
@@ -102,6 +105,7 @@ class Candidate(NamedTuple):
     terminal_j: float | None
     all_boards_j: float | None
     value: float | None
+    spread_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,7 @@ class AdaptivePolicy:
             if deadline_s is not None:
                 slack = self.tuning.margin if plan == incumbent else 0.0
                 value = value if total_s <= deadline_s * (1 + slack) else None
-            found.append(Candidate(plan, total_s, terminal_j, all_j, value))
+            found.append(Candidate(plan, total_s, terminal_j, all_j, value, guess.spread_s))
         return tuple(found)
 
     def _choose(
@@ -240,7 +244,9 @@ class AdaptivePolicy:
         if plan.devices == 1:
             return Order(0, plan, seen.batch, (), 0.0)
         ready = [rank for rank, peer in enumerate(state.peers, start=1) if seen.now_s >= peer.until_s]
-        ranks = tuple(ready[: plan.devices - 1])
+        # Those that are in the group first: bringing another one back takes time.
+        ready.sort(key=lambda rank: not state.peers[rank - 1].connected)
+        ranks = tuple(sorted(ready[: plan.devices - 1]))
         chosen_s = next(found.total_s for found in candidates if found.plan is plan)
         local_s = next((found.total_s for found in candidates if found.plan.devices == 1), None)
         if local_s is None:
@@ -261,8 +267,9 @@ class AdaptivePolicy:
         now_s = outcome.end_s
         if outcome.lost:
             peers = failed(state.peers, outcome.lost, now_s, self.tuning.back_off, lost=True)
-            # The link is unknown until a probe comes through.
-            return replace(state, link=None, peers=peers, streak=0)
+            # If none of them answered, the link is unknown until a probe comes through.
+            link = None if set(outcome.lost) >= set(order.ranks) else state.link
+            return replace(state, link=link, peers=peers, streak=0)
         if order.plan.devices == 1:
             return replace(state, corrections=self._learned(state, order, outcome, 1.0))
         seen = self._exchanges.bandwidth_mbps(order.plan, order.batch, outcome.communication_s or 0.0)
@@ -322,7 +329,13 @@ class AdaptivePolicy:
         """What a probe taught."""
         spent_s = max(probe.seconds, probe.spent_s)
         charged_s = state.charged_s + self.tuning.probing.charge_s(spent_s, answered=probe.answered)
-        state = replace(state, probed_s=state.probed_s + spent_s, charged_s=charged_s, probe_at_s=probe.time_s)
+        state = replace(
+            state,
+            probed_s=state.probed_s + spent_s,
+            charged_s=charged_s,
+            probe_at_s=probe.time_s,
+            restored_s=state.restored_s + probe.restore_s,
+        )
         if not probe.answered:
             ranks = range(1, self.workers + 1)
             peers = failed(state.peers, ranks, probe.time_s, self.tuning.back_off, lost=False)

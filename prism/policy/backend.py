@@ -39,7 +39,7 @@ class Outcome:
         total_s: until its answer was held; a pass that was given up before is counted in.
         communication_s: of the terminal device in the pass; None for a local one.
         terminal_j, all_boards_j: energies; None where nobody measures them.
-        lost: workers that did not do their part; the batch was then served locally.
+        lost: workers that did not do their part; the batch was then served locally. The order's others can be had.
         restore_s: what bringing workers back took, before the pass.
         why: one line on what went wrong, or empty.
     """
@@ -59,6 +59,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class BatchEnergy:
+    """Joules of a batch that became known after it was served: a meter needs longer than a batch takes.
+
+    Attributes:
+        terminal_j: of the terminal device.
+        all_boards_j: of all boards, also those that took no part; None where one was not metered.
+    """
+
+    terminal_j: float
+    all_boards_j: float | None
+
+
+@dataclass(frozen=True)
 class Probe:
     """One message to a worker and a short answer.
 
@@ -68,6 +81,7 @@ class Probe:
         seconds: how long that took, until given up if there was no answer.
         answered: whether there was one.
         spent_s: what the probe took altogether, where more than this message was sent; 0 where it was not.
+        restore_s: what bringing workers back took before it.
     """
 
     time_s: float
@@ -75,6 +89,7 @@ class Probe:
     seconds: float
     answered: bool
     spent_s: float = 0.0
+    restore_s: float = 0.0
 
 
 class Backend(Protocol):

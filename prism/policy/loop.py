@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from prism.policy.adaptive import AdaptivePolicy, Decision, Observation, State
-from prism.policy.backend import Backend, Outcome
-from prism.policy.log import Sink, log_line
+from prism.policy.backend import Backend, BatchEnergy, Outcome
 from prism.streams.arrivals import Batching
 
 #: A doubt is settled by one more observation; more probes in a row only if they keep disagreeing.
@@ -19,10 +19,12 @@ class Served:
     """A batch that was served.
 
     Attributes:
+        seen: what was decided on.
         samples: in the batch.
         waited_s: of each sample, from its arrival to the start of the pass or of what had to be done before it.
     """
 
+    seen: Observation
     decision: Decision
     outcome: Outcome
     samples: int
@@ -42,6 +44,16 @@ class Requests:
     batches: int
     arrivals: Sequence[float] | None = None
     batching: Batching = field(default_factory=Batching)
+
+    @property
+    def label(self) -> str:
+        """In words; the same for the same requests alone."""
+        limit = self.batching.limit
+        if self.arrivals is None:
+            return f"{self.batches} batches of {limit}, back to back"
+        digest = hashlib.sha256(repr(tuple(self.arrivals)).encode()).hexdigest()[:12]
+        wait_ms = 1e3 * self.batching.wait_s
+        return f"{len(self.arrivals)} arrivals ({digest}) in batches of up to {limit}, waiting up to {wait_ms:g} ms"
 
     def take(self, backend: Backend) -> Iterator[tuple[int, tuple[float, ...]]]:
         """Samples of each batch and their arrivals, waiting for them on the backend's clock."""
@@ -63,7 +75,6 @@ def serve(
     backend: Backend,
     requests: Requests,
     *,
-    log: Sink = lambda _: None,
     after_each: Callable[[Served], None] = lambda _: None,
     stop_s: float | None = None,
 ) -> tuple[list[Served], State]:
@@ -73,7 +84,6 @@ def serve(
         policy: decides.
         backend: carries out.
         requests: what is to be served.
-        log: takes each line of the decision log.
         after_each: called after each batch.
         stop_s: serve no batch that would begin later.
 
@@ -92,12 +102,28 @@ def serve(
         decision = replace(decision, order=replace(decision.order, index=len(served)))
         outcome = backend.run(decision.order)
         state = policy.learn(state, decision.order, outcome)
-        done = Served(decision, outcome, samples, tuple(now_s - time_s for time_s in arrived))
+        done = Served(seen, decision, outcome, samples, tuple(now_s - time_s for time_s in arrived))
         served.append(done)
-        log(log_line(seen, decision, outcome, samples))
         after_each(done)
         state = probe(policy, backend, state)
     return served, state
+
+
+def metered(served: Sequence[Served], energies: Mapping[int, BatchEnergy]) -> list[Served]:
+    """What was served, with energies that became known afterwards.
+
+    Args:
+        served: batches in order.
+        energies: by number of the batch; of some, all or none.
+    """
+    return [_metered(done, energies.get(done.decision.order.index)) for done in served]
+
+
+def _metered(done: Served, energy: BatchEnergy | None) -> Served:
+    if energy is None:
+        return done
+    outcome = replace(done.outcome, terminal_j=energy.terminal_j, all_boards_j=energy.all_boards_j)
+    return replace(done, outcome=outcome)
 
 
 def probe(policy: AdaptivePolicy, backend: Backend, state: State) -> State:

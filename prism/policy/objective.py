@@ -42,6 +42,13 @@ class Objective:
         if self.max_compression is not None:
             check_range("max_compression", self.max_compression, 1, 1e6)
 
+    @property
+    def label(self) -> str:
+        """In words, with its limits."""
+        deadline = "" if self.deadline_s is None else f" {self.deadline_s * 1e3:g} ms"
+        limit = "" if self.max_compression is None else f", CR up to {self.max_compression:g}"
+        return f"{self.kind}{deadline}{limit}"
+
     def value(self, total_s: float, terminal_j: float | None, all_boards_j: float | None) -> float | None:
         """What is minimised; None where an energy is asked for that nobody measured."""
         kind = self.kind

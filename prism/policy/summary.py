@@ -103,7 +103,7 @@ def compare(
     """
     objective = policy.objective
     timed = objective.kind == "latency"
-    paid = state.probed_s if timed else 0.0
+    paid = state.probed_s + state.restored_s if timed else 0.0
     oracle = local = 0.0
     fixed = dict.fromkeys((plan for plan in policy.plans if plan.devices > 1), 0.0)
     for done in served:
@@ -175,10 +175,29 @@ def summary(
         "service_s": sum(done.outcome.total_s for done in served),
         "terminal_j": _total([done.outcome.terminal_j for done in served]),
         "all_boards_j": _total([done.outcome.all_boards_j for done in served]),
+        "energy_by_plan": _energy_by_plan(served),
         "deadline_missed": None if deadline_s is None else sum(done.outcome.total_s > deadline_s for done in served),
         "probes_pct": 100 * state.probed_s / elapsed_s if elapsed_s > 0 else 0.0,
-        "restore_s": sum(done.outcome.restore_s for done in served),
+        "restore_s": state.restored_s + sum(done.outcome.restore_s for done in served),
         "elapsed_s": elapsed_s,
+    }
+
+
+def _energy_by_plan(served: Sequence[Served]) -> dict[str, Any]:
+    """Mean joules of a batch by plan, over the batches whose energy is known: how many, and how many there are."""
+    by_plan: dict[str, list[Outcome]] = {}
+    for done in served:
+        if not done.outcome.lost:  # part of such a batch was spent on another plan
+            by_plan.setdefault(plan_name(done.decision.order.plan), []).append(done.outcome)
+    return {
+        name: {
+            "batches": len(outcomes),
+            "metered": sum(outcome.terminal_j is not None for outcome in outcomes),
+            "terminal_j": _mean([outcome.terminal_j for outcome in outcomes]),
+            "all_boards_j": _mean([outcome.all_boards_j for outcome in outcomes]),
+        }
+        for name, outcomes in by_plan.items()
+        if any(outcome.terminal_j is not None for outcome in outcomes)
     }
 
 
@@ -191,6 +210,12 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     """The smallest value that at least `percent` of all do not exceed (nearest rank). `ordered` must rise."""
     rank = max(1, -(-len(ordered) * percent // 100))
     return ordered[int(rank) - 1]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _total(values: Sequence[float | None]) -> float | None:

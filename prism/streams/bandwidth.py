@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -43,6 +44,15 @@ class BandwidthTrace:
         """When the bandwidth changes next after `time_s`; infinity if it does not."""
         index = bisect_right(self.time_s, time_s)
         return self.time_s[index] if index < len(self.time_s) else math.inf
+
+    def since_s(self, time_s: float) -> float:
+        """Since when the bandwidth has been what it is at a time."""
+        return self.time_s[max(bisect_right(self.time_s, time_s) - 1, 0)]
+
+    @property
+    def digest(self) -> str:
+        """Short for its times and bandwidths: two traces are the same if and only if theirs are equal."""
+        return hashlib.sha256(repr([*map(float, (*self.time_s, *self.bandwidth_mbps))]).encode()).hexdigest()[:12]
 
     def pieces(self) -> Iterator[tuple[float, float, float]]:
         """Begin, end and Mbps of each entry; the last one ends at infinity."""

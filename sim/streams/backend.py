@@ -87,7 +87,9 @@ class SimBackend:
         self.workers = workers
         self.noise = noise or Noise()
         self.restore_s = restore_s
-        self.probe_model = ProbeModel(link)
+        # What a bucket lets through at once says nothing of the rate: a probe is priced without it.
+        self._probe_link = replace(link, air_fixed_s=max(link.air_fixed_s, 0.0))
+        self.probe_model = ProbeModel(self._probe_link)
         self._air = Air(trace, link.reference_bandwidth_mbps)
         self._now_s = 0.0
         self._index = 0
@@ -129,7 +131,7 @@ class SimBackend:
     def probe(self, nbytes: int, timeout_s: float) -> Probe:
         """One message; it has the air to itself, since no pass is under way."""
         self._probes += 1
-        link = self.profile.link
+        link = self._probe_link
         begin_s = self._now_s + link.latency_s("blocking", nbytes)
         air_s = link.airtime_s(nbytes, self._air.reference_mbps) / self.noise.factor(self._index, self._probes)
         end_s = self._air.reached_s(self._air.given_s(begin_s) + air_s)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from prism.profile import SystemProfile
 from sim.study.crossover import BandwidthCrossover, BatchCrossover, CrossoverSolver
+from sim.study.executor import Executor
 from sim.study.spec import Point, Study
 from sim.study.sweep import run_sweep
 
@@ -25,9 +26,13 @@ class StudyResult:
 
 
 def run_study(
-    study: Study, profile: SystemProfile, points: Sequence[Point], progress: Callable[[], None] = lambda: None
+    study: Study,
+    profile: SystemProfile,
+    points: Sequence[Point],
+    progress: Callable[[], None] = lambda: None,
+    executor: Executor | None = None,
 ) -> StudyResult:
-    """Simulate the points and solve for the crossovers between them."""
-    table = run_sweep(study, profile, points, progress)
+    """Simulate the points, on `executor` if there is one, and solve for the crossovers between them."""
+    table = run_sweep(profile, points, progress, executor)
     solver = CrossoverSolver(profile)
     return StudyResult(study, profile, table, solver.bandwidths(points), solver.batches(points))

@@ -15,8 +15,10 @@ from prism.files import read_text
 from prism.plan import EXCHANGES, INPUTS, MODES, WIRE_BYTES, Plan, segments_for_compression_rate
 from prism.profile import DEFAULT_PROFILE, Speedup
 from prism.scenario import Scenario
-from prism.schedule import MAX_BATCH
+from prism.schedule import MAX_BATCH, build_schedule
+from prism.shape import TransformerShape
 from prism.units import check_range, parse_bandwidth_mbps
+from sim.study.estimate import MAX_POINTS, POINTS_PER_S, Engine, duration_text, estimated_s
 from sim.study.values import read_values
 
 if sys.version_info >= (3, 11):
@@ -24,8 +26,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-#: More points than this are refused unless the study says `max_points`.
-MAX_POINTS = 100_000
+#: Combinations of models, plans and speed-ups up to which distinct ones are counted before a study is refused.
+_COUNTED = 100_000
 
 Grid = Mapping[str, tuple[Any, ...]]
 
@@ -53,10 +55,20 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Case:
+    """A model, a plan and a speed-up; a point at each batch and bandwidth of the study."""
+
+    shape: TransformerShape
+    plan: Plan
+    speedup: Speedup
+
+
+@dataclass(frozen=True)
 class Study:
     """A what-if study.
 
     Attributes:
+        engine: `simpy` simulates point by point and is the reference; `twin` takes arrays of points, for large sweeps.
         sweep: values by name, one of `PAPER_SWEEP`'s keys; every combination is a point.
         speedup: how many times faster parts of the profile are made; every combination likewise.
     """
@@ -65,7 +77,8 @@ class Study:
     profile: str = DEFAULT_PROFILE
     sweep: Grid = field(default_factory=lambda: PAPER_SWEEP)
     speedup: Grid = field(default_factory=lambda: UNCHANGED)
-    max_points: int = MAX_POINTS
+    max_points: int = MAX_POINTS["simpy"]
+    engine: Engine = "simpy"
 
     def points(self) -> tuple[Point, ...]:
         """Every distinct point, in the order of the file.
@@ -73,13 +86,32 @@ class Study:
         Raises:
             InputError: too many points, or a combination that cannot be, before anything runs.
         """
-        size = self.size()
+        self.check_size(self.size())
+        return tuple(dict.fromkeys(self._points()))
+
+    def cases(self) -> tuple[Case, ...]:
+        """Every distinct case, in the order of the file. A point is a case at one of the batches and bandwidths.
+
+        Raises:
+            InputError: too many points, or a combination that cannot be, before anything runs.
+        """
+        cells = len(self.sweep["batch"]) * len(self.sweep["bandwidth_mbps"])
+        if self.size() > self.max_points and self.size() // cells > _COUNTED:
+            self.check_size(self.size())
+        cases = tuple(dict.fromkeys(self._cases()))
+        self.check_size(len(cases) * cells)
+        for shape, plan in dict.fromkeys((case.shape, case.plan) for case in cases):
+            build_schedule(shape, plan, max(self.sweep["batch"]))  # refuses a plan that the sequence does not hold
+        return cases
+
+    def check_size(self, size: int) -> None:
+        """Raise `InputError`, with the time that they would take, for more points than `max_points`."""
         if size > self.max_points:
             raise InputError(
                 f"study {self.name!r} has up to {size:,} points, more than max_points = {self.max_points:,} "
-                f"(about {size / 60_000:,.0f} minutes at 1,000 points a second); make it smaller or raise max_points"
+                f"(about {duration_text(estimated_s({self.engine: size}))} at {POINTS_PER_S[self.engine]:,} points "
+                "a second); make it smaller or raise max_points"
             )
-        return tuple(dict.fromkeys(self._points()))
 
     def size(self) -> int:
         """Combinations in the grid; plans that do not depend on a value (local on segments) are counted again."""
@@ -104,6 +136,14 @@ class Study:
                     scenario = Scenario(shape, batch, bandwidth_mbps, plan)
                     scenario.schedule()  # refuses a plan that the sequence does not hold, before anything runs
                     yield Point(scenario, speedup)
+
+    def _cases(self) -> Iterator[Case]:
+        keys = [key for key in self.sweep if key not in ("batch", "bandwidth_mbps", "segments", "compression_rate")]
+        for speedup in self.speedups():
+            for values in itertools.product(*(self.sweep[key] for key in keys)):
+                case = dict(zip(keys, values, strict=True))
+                shape = shape_of(case.pop("model"))
+                yield from (Case(shape, plan, speedup) for plan in self._plans(case, shape.tokens))
 
     def _plans(self, case: dict[str, Any], tokens: int) -> Iterator[Plan]:
         if case["mode"] == "local":
@@ -134,12 +174,15 @@ def load_study(path: Path) -> Study:
 
 def _study(data: dict[str, Any]) -> Study:
     for key in data:
-        if key not in ("name", "profile", "max_points", "sweep", "speedup"):
-            raise unknown("key", key, ("name", "profile", "max_points", "sweep", "speedup"))
-    for key, kind in (("name", str), ("profile", str), ("max_points", int), ("sweep", dict), ("speedup", dict)):
+        if key not in _KINDS:
+            raise unknown("key", key, _KINDS)
+    for key, kind in _KINDS.items():
         if key in data and (not isinstance(data[key], kind) or isinstance(data[key], bool)):
             raise InputError(f"{key} = {data[key]!r} must be a {kind.__name__}")
-    check_range("max_points", data.get("max_points", MAX_POINTS), 1, 1e12)
+    engine = data.get("engine", Study.engine)
+    if engine not in MAX_POINTS:
+        raise unknown("engine", engine, MAX_POINTS)
+    check_range("max_points", data.get("max_points", 1), 1, 1e12)
     given = {key: _sweep_values(key, value) for key, value in data.get("sweep", {}).items()}
     inherited = {
         key: values for key, values in PAPER_SWEEP.items() if key != "segments" or "compression_rate" not in given
@@ -150,7 +193,8 @@ def _study(data: dict[str, Any]) -> Study:
         profile=data.get("profile", default.profile),
         sweep=inherited | given,
         speedup=dict(UNCHANGED) | {key: _speedup_values(key, value) for key, value in data.get("speedup", {}).items()},
-        max_points=data.get("max_points", default.max_points),
+        max_points=data.get("max_points", MAX_POINTS[engine]),
+        engine=engine,
     )
 
 
@@ -158,7 +202,8 @@ def _sweep_values(key: str, value: Any) -> tuple[Any, ...]:
     if key not in _READERS:
         raise unknown("key", key, _READERS, "sweep")
     where = f"sweep.{key}"
-    return tuple(_READERS[key](where, item) for item in read_values(where, value))
+    read = (_READERS[key](where, item) for item in read_values(where, value))
+    return tuple(dict.fromkeys(read))  # "400 Mbps" and 400 are one
 
 
 def _count(where: str, value: Any) -> int:
@@ -201,6 +246,7 @@ def _number(where: str, value: Any) -> float:
     return float(value)
 
 
+_KINDS = {"name": str, "profile": str, "engine": str, "max_points": int, "sweep": dict, "speedup": dict}
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "model": _name(CATALOGUE),
     "mode": _name(MODES),

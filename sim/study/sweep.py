@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from prism.memory import InfeasiblePlan, memory_use
-from prism.profile import SystemProfile
+from prism.profile import Speedup, SystemProfile
 from prism.record import Measurement
 from sim.simulate import simulate
-from sim.study.spec import Point, Study
+from sim.study.executor import Executor, Here
+from sim.study.spec import Point
 
 #: Columns that an infeasible plan leaves empty.
 TIMES = (
@@ -28,22 +29,50 @@ TIMES = (
 )
 
 
+#: Points that an executor's machine takes at a time: some tens of milliseconds of work.
+PART = 64
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """What a part of the sweep needs to know."""
+
+    points: Sequence[Point]
+    profile: SystemProfile
+
+
 def run_sweep(
-    study: Study, profile: SystemProfile, points: Iterable[Point], progress: Callable[[], None] = lambda: None
+    profile: SystemProfile,
+    points: Sequence[Point],
+    progress: Callable[[], None] = lambda: None,
+    executor: Executor | None = None,
 ) -> pd.DataFrame:
     """One row a point, in order. Times in milliseconds, energies in joules for the whole batch.
 
-    A plan that a board's memory does not hold has ``feasible`` False, a reason, and no times.
+    A plan that a board's memory does not hold has ``feasible`` False, a reason, and no times. Points are simulated on
+    `executor`, here if None; the table is the same.
     """
-    profiles = {speedup: speedup.of(profile) for speedup in study.speedups()}
     rows = []
-    for point in points:
-        rows.append(_row(point, profiles[point.speedup]))
-        progress()
+    parts = range(-(-len(points) // PART))
+    for part in (executor or Here()).parts(part_rows, SweepJob(points, profile), parts):
+        for row in part:
+            rows.append(row)
+            progress()
     table: pd.DataFrame = pd.DataFrame(rows)
     missing = (name for name in TIMES if name not in table.columns)
     whole: pd.DataFrame = table.reindex(columns=[*table.columns, *missing])
     return whole
+
+
+def part_rows(job: SweepJob, number: int) -> list[dict[str, Any]]:
+    """Rows of the points of one part."""
+    profiles: dict[Speedup, SystemProfile] = {}
+    rows = []
+    for point in job.points[number * PART : (number + 1) * PART]:
+        if point.speedup not in profiles:
+            profiles[point.speedup] = point.speedup.of(job.profile)
+        rows.append(_row(point, profiles[point.speedup]))
+    return rows
 
 
 def _row(point: Point, profile: SystemProfile) -> dict[str, Any]:

@@ -7,8 +7,9 @@ to work out is how flows share the air. These are the only ones that meet there:
 - the control messages: equal, and all sent at once;
 - the input: sent at one instant, expected at one instant, since the control messages end together;
 - a blocking round: all flows start with the last rank. The next round needs every rank, so the air is free by then;
-- a preposted round of two boards: one flow each way. No flow of the next round starts before both have ended, since
-  one end must have received, and computed, to send it, and the other must have received to post for it;
+- a preposted round of two boards: one flow each way, in the first round one after the other. No flow of the next round
+  starts before both have ended, since one end must have received, and computed, to send it, and the other must have
+  received to post for it;
 - results: the terminal device expects one after the other. Each may meet what is left of the last volley.
 """
 
@@ -92,11 +93,17 @@ class _Passes:
         return tuple(flows)
 
     def _preposted_round(self) -> None:
-        """Each board's flow starts when it has sent it and the other has posted for it."""
-        airtimes = dict(self._flows())
-        started_s = [np.maximum(self.boards[1 - rank].now_s, self.boards[rank].posted_s) for rank in (0, 1)]
+        """The flow to each board starts when the other has sent it and it has posted for it.
+
+        Where the worker gives way, it sends when it has heard the terminal device.
+        """
+        terminal, worker = self.boards
+        airtimes = [self._prices.airtime_s(key) for _, key in sorted(self._flows())]
+        started_s = [np.maximum(worker.now_s, terminal.posted_s), np.maximum(terminal.now_s, worker.posted_s)]
+        if isinstance(worker.waits_at, Exchange) and worker.waits_at.after:
+            started_s[TERMINAL] = np.maximum(started_s[0], started_s[1] + self._prices.latency_s + airtimes[1])
         air_s = [started + self._prices.latency_s for started in started_s]
-        self._air = air = Pair(air_s, [self._prices.airtime_s(airtimes[rank]) for rank in (0, 1)])
+        self._air = air = Pair(air_s, airtimes)
         for board in self.boards:
             board.receive(started_s[board.rank], air.end_of)
 

@@ -99,8 +99,10 @@ def _name(step: Step) -> tuple[object, ...]:
         return ("compute", step.name, step.block)
     if isinstance(step, Copy):
         return ("copy", step.name, step.block, step.direction)
-    if isinstance(step, (Exchange, Post)):
-        return (type(step).__name__, step.block)
+    if isinstance(step, Exchange):
+        return ("exchange", step.block, step.after)
+    if isinstance(step, Post):
+        return ("post", step.block)
     return (type(step).__name__, step.name, step.message.peer)
 
 

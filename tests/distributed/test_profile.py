@@ -15,8 +15,11 @@ pytest.importorskip("torch")
 
 from hw.testbed import why_no_namespaces
 from hw.testbed.names import NAMESPACES
+from prism.profile import profile_json
 from prism.record import Measurement, read_measurements
+from prism.work import works
 from tests.helpers.command import PRISM, child_environment, run_prism
+from tests.helpers.corpus import machine
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
@@ -100,8 +103,54 @@ def test_a_worker_that_dies_ends_the_sweep_with_its_name(tmp_path: Path) -> None
     assert (set(NAMESPACES.iterdir()) if NAMESPACES.exists() else set()) <= before
 
 
+DESIGN = """
+format = "prism.corpus_design/1"
+boards = 3
+rounds = 1
+[[sweep]]
+name = "three"
+model = "vit_tiny_patch16_224"
+batches = [1]
+bandwidth_mbps = [900.0]
+modes = ["segment_means"]
+segments = [5]
+spans = 2
+"""
+
+
+def test_a_corpus_of_three_boards_that_sleep_their_compute(tmp_path: Path) -> None:
+    """Real messages, steps and spans; compute takes as long as the profile says, or longer, and the record says so."""
+    profile = machine()
+    (tmp_path / "profile.json").write_text(profile_json(profile), encoding="utf-8")
+    (tmp_path / "design.toml").write_text(DESIGN, encoding="utf-8")
+    command = (
+        "profile", "--design", "design.toml", "--testbed", "--ranks", "3", "--replay", "profile.json",
+        "--meter", "none", "--out", "corpus",
+    )  # fmt: skip
+    done = run_prism(*command, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.json == {"runs": 10, "out": "corpus"}
+    records = read_measurements(tmp_path / "corpus")
+    assert Counter(record.plan.exchange for record in records) == {"blocking": 5, "preposted": 5}
+    assert [bool(record.spans) for record in records] == [True, True, False, False, False] * 2
+    for record in records:
+        assert record.provenance["machine.compute"] == f"replayed from the profile {profile.name}"
+        schedule = record.scenario.schedule()
+        for rank, times in enumerate(record.ranks):
+            slept = sum(profile.work["segment_means"].seconds(work) for work in works(schedule, rank))
+            assert times.compute_s >= slept > 0
+    again = run_prism(*command, cwd=tmp_path)
+    assert again.code == 0
+    assert "going on with corpus/three.jsonl: 10 runs are there already" in again.err
+    assert read_measurements(tmp_path / "corpus") == records
+
+
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "design.toml").write_text(DESIGN, encoding="utf-8")
     for options, told in (
+        (("--testbed", "--design", "design.toml"), "the design is of 3 boards and there are 2"),
+        (("--testbed", "--design", "design.toml", "--rounds", "3"), "--rounds is said by the design file"),
+        (("--testbed", "--replay", "orin_nano_published"), "no prices of work"),
         ((), "say where to measure"),
         (("--testbed", "--peers", "10.0.0.2"), "say where to measure"),
         (("--peers", "jetson.local"), "peer 'jetson.local' is not an IPv4 address"),
@@ -115,4 +164,4 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     ):
         refused = run_prism("profile", "--out", "runs.jsonl", *options, cwd=tmp_path)
         assert told in refused.refusal
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["design.toml"]

@@ -106,6 +106,14 @@ def test_what_is_exchanged_is_staged_out_before_and_in_after(schedule: Schedule)
 
 
 @given(schedules())
+def test_ranks_give_way_to_lower_ones_once_and_only_where_receives_are_posted_ahead(schedule: Schedule) -> None:
+    for rank, steps in enumerate(schedule.ranks):
+        after = [step.after for step in steps if isinstance(step, Exchange)]
+        first = tuple(range(rank)) if schedule.plan.exchange == "preposted" else ()
+        assert after == [first, *[()] * (len(after) - 1)][: len(after)]
+
+
+@given(schedules())
 def test_receives_are_posted_ahead_only_where_the_plan_says_so(schedule: Schedule) -> None:
     """One post an exchange with the same receives: the first once the input is in, each next one round ahead."""
     for steps in schedule.ranks:

@@ -97,10 +97,16 @@ def test_in_a_blocking_round_no_flow_starts_before_the_last_rank_is_there(
 
 
 @given(scenarios(fewest=2, most=2, exchange="blocking"), systems())
-def test_between_two_boards_preposting_is_never_slower(scenario: Scenario, profile: SystemProfile) -> None:
-    """Rounds of two boards cannot overlap on the air. (From three boards up a flow may be slowed by an early one.)"""
+def test_between_two_boards_preposting_costs_one_message_at_most(scenario: Scenario, profile: SystemProfile) -> None:
+    """That of giving way once: the terminal device sees the worker's message off behind its own, which may be the longer.
+
+    Rounds of two boards cannot overlap on the air; from three up, flows may slow others.
+    """
     preposted = replace(scenario, plan=replace(scenario.plan, exchange="preposted"))
-    assert simulate(preposted, profile).total_s <= simulate(scenario, profile).total_s * (1 + 1e-9)
+    sends = (step.sends for step in scenario.schedule().ranks[0] if isinstance(step, Exchange))
+    longest_s = max((profile.link.airtime_s(each[0].nbytes, scenario.bandwidth_mbps) for each in sends), default=0.0)
+    at_most_s = simulate(scenario, profile).total_s + profile.link.transfer.fixed_s + longest_s
+    assert simulate(preposted, profile).total_s <= at_most_s * (1 + 1e-9)
 
 
 @given(scenarios(fewest=2, exchange="blocking"), systems(), st.floats(1.01, 20.0))

@@ -68,9 +68,9 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_by(code) & (TORCH | HEAVY | {"numpy", "simpy"})
 
 
-def test_minimum_environment_has_exactly_the_lower_bounds() -> None:
+def test_the_oldest_python_has_exactly_the_lower_bounds() -> None:
     bounds = dict(re.findall(r"^([\w-]+)>=([\d.]+)", "\n".join(pyproject()["project"]["dependencies"]), re.MULTILINE))
-    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)$", tox_ini()["testenv:minimum"]["deps"], re.MULTILINE))
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)$", tox_ini()["testenv:py310"]["deps"], re.MULTILINE))
     assert pins == bounds
 
 

@@ -88,7 +88,10 @@ def test_the_known_machine_is_found_again(calibration: CorpusCalibration) -> Non
     assert found.air_fixed_s == pytest.approx(link.air_fixed_s * slower, rel=0.2)
     assert found.transfer.bends == ()
     assert calibration.profile.skew == pytest.approx(0.03, abs=0.01)
-    assert found.first_flow_weight == pytest.approx(1.25, rel=0.05)
+    # Boards that gave way once seldom share the air: what little their cases tell of it is known, and so is how little.
+    overlap = calibration.link.preposted
+    assert overlap is not None
+    assert abs(overlap.values[2] - np.log(1.25)) < 4 * np.sqrt(overlap.covariance[2, 2]) < 0.5
     assert found.preposted_mb_s == pytest.approx(5e-3, rel=0.2)
     staging = calibration.profile.staging["full_tensor"]
     assert (staging.fixed_s, staging.scale_s) == pytest.approx((2e-5, 3e-4), rel=0.05)

@@ -247,6 +247,25 @@ def test_with_one_of_two_workers_gone_plans_of_two_boards_go_on_with_the_other()
     assert (order.plan, order.ranks) == (SPLIT, (2,))
 
 
+def test_one_of_two_workers_lost_leaves_the_link_known_and_the_other_in_use() -> None:
+    three = Plan("segment_means", 3, 10)
+    table = a_map(LOCAL, SPLIT, three, seconds=lambda plan, *_: (4.0 - plan.devices, 0.1))
+    policy = AdaptivePolicy(table, Objective(), 2)
+    state = replace(policy.start(), link=LinkEstimate(6.0, 0.01, 0.0))
+    order = policy.decide(state, Observation(0.0, 8))[0].order
+    state = policy.learn(state, order, Outcome(0.0, 1.0, lost=(1,)))
+    assert state.link is not None
+    order = policy.decide(state, Observation(1.0, 8))[0].order
+    assert (order.plan, order.ranks, order.restore) == (SPLIT, (2,), False)
+    assert policy.learn(state, order, Outcome(1.0, 1.0, lost=(2,))).link is None
+
+
+def test_a_plan_of_fewer_boards_keeps_to_the_worker_that_is_in_the_group() -> None:
+    policy = AdaptivePolicy(a_map(LOCAL, SPLIT), Objective(), 2)
+    state = replace(knowing(policy, 400.0), peers=(Peer(1, -1.0, connected=False), Peer()))
+    assert policy.decide(state, Observation(0.0, 8))[0].order.ranks == (2,)
+
+
 # --------------------------------------------------------------------------------------------------------- probes
 
 

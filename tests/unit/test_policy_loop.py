@@ -7,7 +7,9 @@ import json
 import pytest
 
 from prism.policy.adaptive import AdaptivePolicy
-from prism.policy.loop import Requests, serve
+from prism.policy.backend import BatchEnergy
+from prism.policy.log import RunFacts, decision_log, log_text
+from prism.policy.loop import Requests, metered, serve
 from prism.policy.objective import Objective
 from prism.policy.summary import MapTruth, compare, percentile, summary
 from prism.streams.arrivals import Batching
@@ -78,11 +80,19 @@ def test_a_run_can_be_ended_by_time() -> None:
 
 
 def test_the_log_says_what_was_seen_weighed_chosen_and_got() -> None:
-    lines: list[str] = []
-    serve(fresh(), ScriptedBackend(lambda _: 400.0), Requests(3, None, Batching(8)), log=lines.append)
-    first = json.loads(lines[0])
+    trace = BandwidthTrace((0.0, 0.5), (400.0, 390.0), "two pieces")
+    requests = Requests(3, None, Batching(8))
+    served, _ = serve(fresh(), ScriptedBackend(lambda _: 400.0), requests)
+    facts = RunFacts("sim", "vit", "latency", requests.label, trace.name, trace.digest)
+    lines = [json.loads(text) for text in log_text(decision_log(served, facts, trace)).splitlines()]
+    first = lines[0]
     assert len(lines) == 3
-    assert first["format"] == "prism.decision/1"
+    assert first["format"] == "prism.decision/2"
+    assert first["run"]["requests"] == "3 batches of 8, back to back"
+    assert [line["link"] for line in (first, lines[2])] == [
+        {"bandwidth_mbps": 400.0, "since_s": 0.0},
+        {"bandwidth_mbps": 390.0, "since_s": 0.5},
+    ]
     assert first["observation"]["batch"] == 8
     assert first["estimate"]["bandwidth_mbps"] == pytest.approx(400)
     assert {found["plan"]: pytest.approx(found["total_s"]) for found in first["candidates"]} == {
@@ -126,6 +136,18 @@ def test_energies_that_nobody_metered_are_not_compared() -> None:
     served, state = serve(policy, backend, Requests(2, None, Batching(8)))
     assert compare(policy, served, state, backend) is None
     assert summary(policy, served, state, None)["regret_pct"] is None
+
+
+def test_energies_that_became_known_afterwards_are_counted_by_plan() -> None:
+    policy = fresh()
+    served, state = serve(policy, ScriptedBackend(lambda _: 400.0), Requests(4, None, Batching(8)))
+    known = metered(served, {0: BatchEnergy(2.0, 3.0), 2: BatchEnergy(4.0, None)})
+    assert [done.outcome.terminal_j for done in known] == [2.0, None, 4.0, None]
+    found = summary(policy, known, state, None)
+    assert found["terminal_j"] is None  # of two batches it is unknown
+    assert found["energy_by_plan"] == {
+        "segment_means P=2 L=10": {"batches": 4, "metered": 2, "terminal_j": 3.0, "all_boards_j": 3.0}
+    }
 
 
 def test_percentiles_are_of_the_nearest_rank() -> None:

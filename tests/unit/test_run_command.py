@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prism.cli.run_backends import _may_differ
 from prism.policy.performance_map import read_map
 from tests.helpers.command import Outcome, run_python
 
@@ -55,6 +56,22 @@ def test_log_plot_and_map_are_written(tmp_path: Path) -> None:
     assert again.out == done.out
 
 
+def test_two_runs_of_the_same_requests_are_laid_side_by_side(tmp_path: Path) -> None:
+    options = ["--trace", "phases:400,30,400:12", "--requests", "80"]
+    first = prism_run(*options, "--log", "first.jsonl", cwd=tmp_path)
+    assert first.code == 0, first.err
+    noisy = prism_run(*options, "--link-noise", "0.1", "--against", "first.jsonl", "--json", cwd=tmp_path)
+    found = noisy.json["against"]
+    assert found["backends"] == ["sim", "sim"]
+    assert found["agreement_pct"] > 90
+    assert 0.9 < found["latency_ratio"] < 1.1
+    assert [phase["bandwidth_mbps"] for phase in found["phases"]] == [400, 30, 400]
+    same = prism_run(*options, "--against", "first.jsonl", cwd=tmp_path)
+    assert "agree: 100.0 % (80 agree, 0 do not, 0 within noise, 0 without a counterpart); total time +0.0 %" in same.out
+    other = prism_run("--trace", "steady:400", "--requests", "80", "--against", "first.jsonl", cwd=tmp_path)
+    assert "--against first.jsonl: the two runs differ in trace" in other.refusal
+
+
 @pytest.mark.parametrize(("batch", "mode"), [("4", "local"), ("8", "segment_means P=2 L=10")])
 def test_the_published_map_takes_the_published_choice(tmp_path: Path, batch: str, mode: str) -> None:
     options = ["--map", "published", "--batch", batch, "--requests", "30", "--json"]
@@ -80,6 +97,9 @@ def test_the_published_map_takes_the_published_choice(tmp_path: Path, batch: str
         (["--requests", "0"], "requests = 0 is out of range"),
         (["--batch", "0"], "batch limit = 0 is out of range"),
         (["--arrivals", "poisson"], "write poisson:RATE:SEED"),
+        (["--against", "no.jsonl"], "no.jsonl: cannot be read"),
+        (["--against", "bad.json"], "bad.json:1: not valid JSON"),
+        (["--against-noise", "2", "--against", "bad.json"], "against-noise = 2.0 is out of range"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
@@ -87,3 +107,21 @@ def test_bad_input_is_refused_in_one_line(tmp_path: Path, arguments: list[str], 
     done = prism_run(*arguments, "--log", "log.jsonl", cwd=tmp_path)
     assert says in done.refusal
     assert not (tmp_path / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("fact", "may_differ"),
+    [
+        ("power_meter", True),
+        ("power_rails", True),
+        ("rank1_power_meter", True),
+        ("link_burst_bytes", True),
+        ("power_mode", False),
+        ("rank1_power_mode", False),
+        ("machine", False),
+    ],
+)
+def test_a_map_that_was_metered_may_be_used_without_a_meter_but_not_in_another_power_mode(
+    fact: str, may_differ: bool
+) -> None:
+    assert _may_differ(fact) is may_differ

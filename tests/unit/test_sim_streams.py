@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from simpy import Environment
 
 from prism.catalogue import shape_of
 from prism.errors import InputError
@@ -21,7 +22,7 @@ from prism.streams.arrivals import Batching
 from prism.streams.bandwidth import BandwidthTrace
 from prism.streams.generate import steady
 from sim.simulate import simulate
-from sim.streams.air import Air
+from sim.streams.air import Air, ChangingMedium
 from sim.streams.backend import Noise, SimBackend
 from sim.streams.carry import Carried, carry
 from sim.streams.make_map import simulated_map
@@ -77,6 +78,32 @@ def test_a_steady_air_is_the_simulators_own_to_twelve_digits() -> None:
         assert found.terminal_j == pytest.approx(expected.energy.terminal_j, rel=1e-11)
 
 
+def test_a_flow_that_found_the_medium_idle_keeps_its_weight_on_a_changing_air() -> None:
+    """As on the steady one: where shares differ, the first flow of a round is there alone for a while."""
+    plan = Plan("full_tensor", 3, exchange="preposted", shares=(0.2, 0.3, 0.5))
+    totals = []
+    for weight in (1.0, 4.0):
+        profile = replace(PROFILE, link=replace(PROFILE.link, first_flow_weight=weight))
+        expected = simulate(Scenario(SHAPE, 4, 150.0, plan), profile)
+        scenario = Scenario(SHAPE, 4, PROFILE.link.reference_bandwidth_mbps, plan)
+        found = carry(scenario, profile, Air(steady(150.0), PROFILE.link.reference_bandwidth_mbps), 37.0)
+        assert found.total_s == pytest.approx(expected.total_s, rel=1e-12)
+        totals.append(found.total_s)
+    assert totals[0] != pytest.approx(totals[1], rel=1e-6)  # or the weight would have changed nothing
+
+
+def test_the_flow_that_was_first_gets_the_larger_share_of_a_slow_air() -> None:
+    """At half the reference: 0.5 s alone serve a quarter of the first; what is left of both takes 2 s at 3 : 1."""
+    env = Environment()
+    ends: dict[str, float] = {}
+    medium = ChangingMedium(env, Air(steady(50.0), 100.0), 0.0, first_weight=3.0)
+    medium.start([(1.0, lambda: ends.update(first=env.now))])
+    env.run(until=0.5)
+    medium.start([(0.25, lambda: ends.update(second=env.now))])
+    env.run()
+    assert ends == {"first": pytest.approx(2.5), "second": pytest.approx(2.5)}
+
+
 def test_a_pass_is_given_up_in_time() -> None:
     found = carried(BandwidthTrace((0.0, 2.5), (100.0, 0.0)), give_up_s=10.0)
     assert (found.answered, found.total_s) == (False, 10.0)
@@ -123,6 +150,13 @@ def test_a_probe_takes_its_time_and_is_read_back() -> None:
     assert not SimBackend(SHAPE, PROFILE, steady(0.0)).probe(65_536, 0.5).answered
 
 
+def test_a_probe_tells_the_rate_where_a_bucket_lets_small_messages_through_at_once() -> None:
+    free = replace(PROFILE, link=replace(PROFILE.link, air_fixed_s=-0.1))
+    backend = SimBackend(SHAPE, free, steady(130.0))
+    probe = backend.probe(16_384, 1.0)
+    assert backend.probe_model.mbps(16_384, probe.seconds) == pytest.approx(130)
+
+
 def test_noise_is_the_same_for_every_plan_and_of_the_size_asked_for() -> None:
     noise = Noise(link=0.1, seed=3)
     factors = [noise.factor(index) for index in range(4000)]
@@ -136,14 +170,14 @@ def test_noise_is_the_same_for_every_plan_and_of_the_size_asked_for() -> None:
 
 def test_two_runs_are_the_same_to_the_bit() -> None:
     table = simulated_map(PROFILE, SHAPE, (LOCAL, SPLIT), (8,), (50.0, 100.0, 200.0, 400.0))
-    lines: list[list[str]] = [[], []]
-    for log in lines:
+    runs = []
+    for _ in range(2):
         policy = AdaptivePolicy(table, Objective(), 1)
         trace = BandwidthTrace((0.0, 6.0, 12.0), (400.0, 40.0, 300.0))
         backend = SimBackend(SHAPE, PROFILE, trace, noise=Noise(0.1, 0.05, 7))
-        serve(policy, backend, Requests(40, None, Batching(8)), log=log.append)
-    assert lines[0] == lines[1]
-    assert len(lines[0]) == 40
+        runs.append(serve(policy, backend, Requests(40, None, Batching(8))))
+    assert runs[0] == runs[1]
+    assert len(runs[0][0]) == 40
 
 
 def test_a_simulated_map_says_what_the_simulator_says_and_skips_what_does_not_fit() -> None:

@@ -12,11 +12,12 @@ from calibration.corpus.build import CorpusCalibration, calibrate_corpus
 from calibration.corpus.cases import Case
 from calibration.corpus.design import measuring_order
 from prism.errors import InputError
-from validation.corpus.baseline import Baseline, errors_by_case
+from validation.corpus.baseline import Baseline, errors_by_case, missed_before
 from validation.corpus.crossovers import Crossing, Crossover, crossovers
 from validation.corpus.decisions import Decision, DecisionSummary, by_winner, decisions
 from validation.corpus.errors import ALL, ModeErrors, by_mode
 from validation.corpus.gates import (
+    EVIDENCE,
     baseline_gates,
     coverage_gates,
     decision_gates,
@@ -52,6 +53,7 @@ class Assessment:
         learning: empty where it was not asked for.
         next_case: of the cases at hand, the one that would best be measured again.
         pair: one pass with spans beside its simulation, where a run has spans.
+        missed_before: names of gates that failed already when the baseline was written, and are no worse.
     """
 
     cases: tuple[Case, ...]
@@ -62,6 +64,7 @@ class Assessment:
     next_case: str
     pair: SpanPair | None
     gates: tuple[Gate, ...]
+    missed_before: tuple[str, ...] = ()
 
     @property
     def folds(self) -> SplitResult:
@@ -71,6 +74,11 @@ class Assessment:
     def passed(self) -> bool:
         return all(gate.passed for gate in self.gates)
 
+    @property
+    def failed(self) -> tuple[Gate, ...]:
+        """Gates that failed and did not do so before, or are worse."""
+        return tuple(gate for gate in self.gates if not gate.passed and gate.name not in self.missed_before)
+
 
 def assess(
     cases: Sequence[Case],
@@ -78,6 +86,7 @@ def assess(
     *,
     baseline: Baseline | None = None,
     learning: bool = True,
+    few: bool = False,
     after_each: Callable[[], None] = lambda: None,
 ) -> Assessment:
     """Validate a corpus.
@@ -86,6 +95,7 @@ def assess(
         cases: all of it.
         facts: what a profile says of the system that no fit can tell.
         baseline: errors that no case may exceed by much.
+        few: whether the corpus is too small to be judged by its number of cases and decisions: without those gates.
         learning: whether to find how the error falls with the number of cases, which takes longest.
         after_each: called after each split.
 
@@ -105,6 +115,7 @@ def assess(
     scenarios = [case.scenario for case in cases]
     next_case = cases[measuring_order(scenarios, calibration, scenarios, count=1)[0]].key.label
     lines = (*crossovers(folds.decisions, "batch"), *crossovers(folds.decisions, "bandwidth"))
+    gates = tuple(gate for gate in _gates(results, curve, baseline) if not (few and gate.name in EVIDENCE))
     return Assessment(
         tuple(cases),
         calibration,
@@ -113,7 +124,8 @@ def assess(
         curve,
         next_case,
         typical_pass(cases, calibration.profile),
-        tuple(_gates(results, curve, baseline)),
+        gates,
+        tuple(gate.name for gate in gates if missed_before(gate, baseline)),
     )
 
 
@@ -145,6 +157,7 @@ def assessment_summary(assessment: Assessment) -> dict[str, Any]:
     """What `prism validate --measurements FILE --json` prints."""
     return {
         "gates_passed": assessment.passed,
+        "gates_failed_anew": [gate.name for gate in assessment.failed],
         "cases": len(assessment.cases),
         "runs": sum(len(case.runs) for case in assessment.cases),
         "splits": {name: _split_json(result) for name, result in assessment.results.items()},
@@ -157,7 +170,7 @@ def assessment_summary(assessment: Assessment) -> dict[str, Any]:
         "next_case": assessment.next_case,
         "gates": [
             {"name": gate.name, "value": _known(gate.value), "limit": gate.limit, "unit": gate.unit}
-            | {"passed": gate.passed}
+            | {"passed": gate.passed, "missed_before": gate.name in assessment.missed_before}
             for gate in assessment.gates
         ],
         "wrong_decisions": [each.label for each in wrong_decisions(assessment.folds.decisions)],

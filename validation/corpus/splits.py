@@ -6,7 +6,8 @@ measured once a batch size: it has a place of its own, and is predicted when tha
 
 `folds`: places are put in the order of the BLAKE2 hash of their names and dealt to five folds like cards. The other
 splits leave out, in turn, every place of a batch size, of a bandwidth or of a model; `local` counts to no bandwidth.
-`ranks` trains on one and two boards and predicts three and more.
+`ranks` trains on one and two boards and predicts three and more. Cases whose compute was replayed are predicted there
+alone, and never trained on.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def place(key: CaseKey) -> tuple[str, int, str]:
 
 def splits(cases: Sequence[Case]) -> tuple[Split, ...]:
     """All of them that the cases allow: a split needs something to train on in every fold."""
-    places = sorted({place(case.key) for case in cases}, key=_hash)
+    places = sorted({place(case.key) for case in cases if not case.key.replayed}, key=_hash)
     fold_of = {name: index % FOLDS for index, name in enumerate(places)}
     found = [
         _split("folds", cases, lambda key: fold_of[place(key)]),
@@ -65,11 +66,11 @@ def _hash(name: tuple[str, int, str]) -> bytes:
 
 def _split(name: str, cases: Sequence[Case], label: Callable[[CaseKey], Hashable | None]) -> Split:
     """A fold for each label; cases without one are trained on in every fold and never predicted."""
-    labels = [label(case.key) for case in cases]
+    labels = [None if case.key.replayed and name != "ranks" else label(case.key) for case in cases]
     folds = []
     for value in sorted({each for each in labels if each is not None}, key=lambda each: (str(type(each)), each)):
         test = tuple(index for index, each in enumerate(labels) if each == value)
-        train = tuple(index for index, each in enumerate(labels) if each != value)
+        train = tuple(i for i, each in enumerate(labels) if each != value and not cases[i].key.replayed)
         if any(cases[index].key.plan.mode != "local" for index in train):
             folds.append(Fold(f"{name} {value}", train, test))
     return Split(name, tuple(folds))

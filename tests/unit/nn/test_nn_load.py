@@ -68,3 +68,10 @@ def test_an_option_timm_does_not_know_is_refused() -> None:
 def test_a_model_that_cannot_be_split_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be split"):
         load_model("test_convnext")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert_base", "vit_base_patch16_224@1025"])
+def test_what_only_the_simulator_knows_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(InputError, match="can be simulated only; boards run timm's Vision Transformers") as refused:
+        load_model(name)
+    assert "\n" not in str(refused.value)
