@@ -126,7 +126,8 @@ def _import_distributed() -> Any:
         raise InputError(
             "--executor needs Dask, which is not installed; run: pip install 'prism-edge[distributed]'"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told in one line
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is told in one line
     return distributed
 
 

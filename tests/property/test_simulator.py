@@ -98,7 +98,7 @@ def test_in_a_blocking_round_no_flow_starts_before_the_last_rank_is_there(
 
 @given(scenarios(fewest=2, most=2, exchange="blocking"), systems())
 def test_between_two_boards_preposting_costs_one_message_at_most(scenario: Scenario, profile: SystemProfile) -> None:
-    """That of giving way once: the terminal device sees the worker's message off behind its own, which may be the longer.
+    """That of giving way once: the terminal device's own message, which may be the longer, goes before the worker's.
 
     Rounds of two boards cannot overlap on the air; from three up, flows may slow others.
     """

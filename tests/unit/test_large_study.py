@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -167,6 +168,23 @@ def test_the_summary_agrees_with_the_rows(tmp_path: Path, monkeypatch: pytest.Mo
             assert plan.most.total_ms == fastest[change.idxmin()]
     assert {mbps for plan in section.plans for mbps in plan.batches} >= {200.0, 600.0}
     assert any(plan.most for plan in section.plans)
+
+
+def test_a_plan_that_wins_only_for_a_while_says_until_when(tmp_path: Path) -> None:
+    """Times made up: local takes 10 ms everywhere, the split 9 ms at batches 2 and 4 of 1, 2, 4, 8."""
+    text = (
+        "engine = 'twin'\n[sweep]\nmode = ['local', 'full_tensor']\nbatch = [1, 2, 4, 8]\nbandwidth_mbps = [200, 400]"
+    )
+    layout = lay_out(study_of(text, tmp_path), PROFILE)
+    split_ms = [11.0, 11.0, 9.0, 9.0, 9.0, 9.0, 11.0, None]
+    columns = {"total_ms": [10.0] * 8 + split_ms, "feasible": [True] * 15 + [False], "extrapolated": [False] * 16}
+    tally = Tally(layout)
+    tally.add(layout.chunks[0], pa.RecordBatch.from_pydict(columns))
+    tally.finish()
+    local, split = tally.sections[0].plans
+    assert split.batches == {200.0: (2, 4), 400.0: (2, 4)}
+    assert split.bandwidths == {1: None, 2: 200.0, 4: 200.0, 8: None}
+    assert (local.fastest, split.fastest, tally.feasible) == (4, 4, 15)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RunFailed("gone")])

@@ -19,7 +19,7 @@ from sim.twin.outline import outline
 from sim.twin.scenarios import Floats, Scenarios
 from sim.twin.simulate import Times, simulate_many
 
-_NAME = pa.dictionary(pa.int16(), pa.string())
+_NAME = pa.dictionary(pa.int32(), pa.string())
 
 #: The columns of the file. Names, units and meanings are those of a small study's table, but for `extrapolated`, which
 #: is only whether, and `engine`, which says what simulated the point.
@@ -104,7 +104,7 @@ def _plan_columns(shape: TransformerShape, plans: Sequence[Plan], plan: NDArray[
 def _names(column: str, values: Sequence[str], index: NDArray[np.intp]) -> pa.Array:
     """`values[index]`, kept as numbers of names."""
     known = _CATEGORIES[column]
-    numbers = np.array([known.index(value) for value in values], np.int16)
+    numbers = np.array([known.index(value) for value in values], np.int32)
     return pa.DictionaryArray.from_arrays(numbers[index], pa.array(known))
 
 
