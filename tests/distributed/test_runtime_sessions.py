@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 import socket
@@ -20,7 +19,6 @@ pytest.importorskip("torch")
 import torch
 
 from hw.link.sockets import pacing_rate, tcp_sockets
-from hw.power.meter import PowerMeter, Reading
 from hw.power.none import NoMeter
 from hw.power.sampler import PowerSampler
 from hw.runtime.clock import ClockAlignment
@@ -35,6 +33,7 @@ from prism.plan import Plan
 from prism.record import read_measurements, write_measurements
 from tests.helpers.boards import bent_worker, started_worker
 from tests.helpers.command import PRISM, child_environment, run_prism
+from tests.helpers.steady_meter import SteadyMeter, steady_meter_code
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 needs_namespaces = pytest.mark.skipif(why_no_namespaces() is not None, reason=f"{why_no_namespaces()}")
@@ -280,34 +279,9 @@ def test_ctrl_c_ends_a_worker(tmp_path: Path) -> None:
     assert said == "interrupted: no file was left half-written\n"
 
 
-class SteadyMeter(PowerMeter):
-    """A board that always draws the same."""
-
-    name, scope, interval_s = "steady", "a steady load", 0.02
-
-    def __init__(self, watts: float) -> None:
-        self.watts = watts
-
-    def read(self) -> Reading:
-        return Reading(time.monotonic(), power_w=self.watts)
-
-    def describe(self) -> dict[str, str]:
-        return {"power_meter": self.name}
-
-
-STEADY_METER = f"""
-from __future__ import annotations
-import hw.power.choose, time
-from hw.link.sockets import pacing_rate, tcp_sockets
-from hw.power.meter import PowerMeter, Reading
-{inspect.getsource(SteadyMeter)}
-hw.power.choose.METERS["steady"] = lambda: SteadyMeter(7.0)
-"""
-
-
 def test_every_board_reports_its_energy(tmp_path: Path) -> None:
     with (
-        started_worker(tmp_path, before=STEADY_METER, arguments="meter='steady'") as (_, port),
+        started_worker(tmp_path, before=steady_meter_code(7.0), arguments="meter='steady'") as (_, port),
         PowerSampler(SteadyMeter(5.0)) as sampler,
         Terminal(Settings("test_vit", (Peer("127.0.0.1", port),), interface="lo", timeout_s=30)) as terminal,
     ):
